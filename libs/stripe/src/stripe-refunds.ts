@@ -229,8 +229,12 @@ function refusalOf(intent: Intent | null, charge: Stripe.Charge | null): Rejecti
   if (charge.status !== 'succeeded' || intent?.status === 'requires_capture' || intent?.status === 'processing') {
     return { code: 'payment_not_captured', detail: `${what} has not succeeded yet.` };
   }
+  // Connect: without `reverse_transfer` the whole refund would be the platform's loss, and who bears it is not ours to guess.
+  if (isSplit(charge)) return { code: 'payment_not_refundable', detail: `Part of ${what} went to a connected account.` };
   return null;
 }
+
+const isSplit = (charge: Stripe.Charge) => (charge.transfer_data ?? null) !== null;
 
 const notOurUnits = (currency: string): Rejection => ({
   code: 'amount_not_representable',
