@@ -7,6 +7,8 @@ export interface Received {
   readonly path: string;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: string;
+  /** What it came through; destroyed once the connection is gone. */
+  readonly socket: Socket;
 }
 
 /** What a server does with a request once it has all of it. */
@@ -31,8 +33,8 @@ export class ScriptedServer {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
-        const { method = '', url: path = '', headers } = request;
-        const received = { method, path, headers, body: Buffer.concat(chunks).toString('utf8') };
+        const { method = '', url: path = '', headers, socket } = request;
+        const received = { method, path, headers, socket, body: Buffer.concat(chunks).toString('utf8') };
         scripted.requests.push(received);
         const [reply, ...rest] = scripted.replies;
         if (rest.length > 0) scripted.replies = rest;

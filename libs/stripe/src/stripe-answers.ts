@@ -64,9 +64,9 @@ export const refusals: readonly Row[] = [
   { status: 400, code: 'charge_disputed', then: refused('payment_disputed') },
   { status: 400, code: 'refund_disputed_payment', then: refused('payment_disputed') },
   // More than is left has no code, only the parameter; its message is not for parsing.
-  { status: 400, code: null, param: 'amount', then: refused('amount_exceeds_available') },
+  { status: 400, type: 'invalid_request_error', code: null, param: 'amount', then: refused('amount_exceeds_available') },
   // Not captured, or no successful charge.
-  { status: 400, code: null, param: null, then: refusedForAPerson('payment_not_refundable') },
+  { status: 400, type: 'invalid_request_error', code: null, param: null, then: refusedForAPerson('payment_not_refundable') },
   { status: 400, code: 'charge_not_refundable', then: refusedForAPerson('payment_not_refundable') },
   { status: 400, code: 'amount_too_large', then: refusedForAPerson('amount_not_representable') },
   { status: 400, code: 'amount_too_small', then: refusedForAPerson('amount_not_representable') },

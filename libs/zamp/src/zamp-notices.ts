@@ -8,7 +8,7 @@ import {
 } from '#domain/ports/provider-notices';
 import { err, ok, type Result } from '#domain/result';
 import type { ZampAccount } from './zamp-refunds.js';
-import { parseExactly, record } from './zamp-wire.js';
+import { record } from './zamp-wire.js';
 
 /**
  * Zamp's callbacks. The signature covers the id and the status of what it is about and nothing else, has no time in it and so is good
@@ -75,7 +75,7 @@ export function noticeDigest(event: Pick<Event, 'id' | 'status'>, secret: string
 }
 
 function readEvent(body: Buffer): Event | null {
-  const json = record(parseExactly(body.toString('utf8')));
+  const json = record(parsed(body));
   const data = record(json?.['data']);
   if (json === null || data === null) return null;
   const { transaction_type: type, transaction_id: id } = json;
@@ -83,6 +83,14 @@ function readEvent(body: Buffer): Event | null {
   if (type !== 'payment_session' && type !== 'refund') return null;
   if (typeof id !== 'string' || id === '' || data['id'] !== id || typeof status !== 'string' || status === '') return null;
   return { type, id, status };
+}
+
+function parsed(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return null;
+  }
 }
 
 function received(event: Event): ReceivedNotice {
