@@ -77,8 +77,7 @@ export async function inParts<T, R>(
       return [...(await work(items))];
     } catch (error) {
       if (error instanceof Unavailable || error instanceof Fenced) throw error;
-      if (error instanceof Conflict) {
-        if (attempt === attempts) throw new Unavailable(`still in conflict after ${attempts} tries`, { cause: error });
+      if (error instanceof Conflict && attempt < attempts) {
         await new Promise((wake) => setTimeout(wake, Math.random() * 5 * 2 ** attempt));
         continue;
       }

@@ -3,7 +3,7 @@
  * again in the same transaction, so that after a crash at any line either both happened or neither did.
  */
 import { addRefundRead, admitWaiting } from '#application/admission';
-import type { Book, Cause, KeptCall, PaymentName, ProviderRefundName, Want, WorkingSet } from '#application/book';
+import type { Book, Cause, Disposition, KeptCall, PaymentName, ProviderRefundName, Want, WorkingSet } from '#application/book';
 import { discoveredId, paymentName } from '#application/names';
 import { priorities, type Claimed, type Operation } from '#application/operations';
 import type { Providers } from '#application/providers';
@@ -94,17 +94,17 @@ export class RecordAnswers {
     if (answer.kind === 'absent') {
       const known = set.refundCalled({ account, provider, id: target });
       if (known !== undefined) this.believe(set, known, absent(known, answer.at), cause);
-      set.disposeAnswered(operation.id, known === undefined ? 'unknown' : 'applied', known?.id ?? null);
+      turn.dispose(known === undefined ? 'unknown' : 'applied', known?.id ?? null);
       return turn.done('absent');
     }
     const known = this.ours(set, account, provider, answer.refund);
     const payment = known !== undefined ? set.payment(known.paymentKey) : this.paymentOf(set, account, provider, answer.payment);
     if (payment === null) {
-      set.disposeAnswered(operation.id, 'unknown', null);
+      turn.dispose('unknown', null);
       return turn.done('of an unknown payment');
     }
     const refund = this.take(set, payment, answer.refund, cause);
-    set.disposeAnswered(operation.id, refund.changed ? 'applied' : 'stale', refund.id);
+    turn.dispose(refund.changed ? 'applied' : 'stale', refund.id);
     const now = set.kept(refund.id).refund;
     if (isOpenAtProvider(now)) return turn.again(pollDelay(now, set.now), now.status);
     turn.done(answer.refund.report.says);
@@ -119,7 +119,7 @@ export class RecordAnswers {
     if (answer.kind === 'absent') {
       set.setPayment(recordAbsence(heard, answer.at));
       admitWaiting(set, heard.key, cause, this.providers);
-      set.disposeAnswered(operation.id, 'unknown', null);
+      turn.dispose('unknown', null);
       return turn.done('absent');
     }
     const { facts } = answer;
@@ -129,7 +129,7 @@ export class RecordAnswers {
     let changed = false;
     for (const found of answer.refunds) changed = this.take(set, set.payment(payment.key), found, cause).changed || changed;
     admitWaiting(set, payment.key, cause, this.providers);
-    set.disposeAnswered(operation.id, changed ? 'applied' : 'stale', null);
+    turn.dispose(changed ? 'applied' : 'stale', null);
     turn.done('found');
   }
 
@@ -215,6 +215,11 @@ class Turn {
         this.cause,
       );
     }
+  }
+
+  /** Deliveries that waited for this reading. When it is to be repeated, the next one disposes of them. */
+  dispose(disposition: Disposition, refundId: string | null): void {
+    if (!this.operation.again) this.set.disposeAnswered(this.operation.id, disposition, refundId);
   }
 
   private change(change: Partial<Operation>): void {

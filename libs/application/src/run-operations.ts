@@ -8,7 +8,7 @@
 import { Batcher, inParts } from '#application/batcher';
 import type { Book, KeptCall } from '#application/book';
 import { Fenced, Unavailable } from '#application/errors';
-import type { Claimed, OperationQueue } from '#application/operations';
+import type { Claimed, Operation, OperationQueue } from '#application/operations';
 import type { Providers } from '#application/providers';
 import type { Answered, RecordAnswers } from '#application/record-answers';
 import type { CallContext, CallTrace, RefundProvider } from '#domain/ports/refund-provider';
@@ -28,7 +28,7 @@ export interface RunnerLog {
 }
 
 export class RunOperations {
-  private readonly inFlight = new Map<string, Claimed>();
+  private readonly inFlight = new Map<string, Operation>();
   private readonly answers: Batcher<Answered, { recorded: true }>;
 
   constructor(
@@ -66,47 +66,43 @@ export class RunOperations {
   async round(): Promise<number> {
     const free = this.settings.atOnce - this.inFlight.size;
     if (free <= 0) return 0;
-    const claimed = await this.queue.claim(free, this.settings.leaseMs);
-    for (const one of claimed) this.inFlight.set(one.operation.id, one);
-    let begun: readonly Claimed[];
-    try {
-      begun = await this.begin(claimed);
-    } catch (error) {
-      for (const one of claimed) this.inFlight.delete(one.operation.id);
+    const due = await this.queue.claim(free, this.settings.leaseMs);
+    if (due.length === 0) return 0;
+    const begun = await this.begin(due).catch(async (error: unknown) => {
+      await this.queue.release(due).catch(() => undefined);
       throw error;
+    });
+    for (const claimed of begun) {
+      this.inFlight.set(claimed.operation.id, claimed.operation);
+      void this.call(claimed).finally(() => this.inFlight.delete(claimed.operation.id));
     }
-    const going = new Set(begun.map((one) => one.operation.id));
-    for (const one of claimed) if (!going.has(one.operation.id)) this.inFlight.delete(one.operation.id);
-    for (const one of begun) void this.call(one).finally(() => this.inFlight.delete(one.operation.id));
-    return claimed.length;
+    return due.length;
   }
 
   /** Keeps the leases of what is still under way. */
   async renew(): Promise<void> {
-    const held = [...this.inFlight.values()].map(({ operation }) => ({ id: operation.id, fence: operation.fence }));
-    if (held.length > 0) await this.queue.renew(held, this.settings.leaseMs);
+    if (this.inFlight.size > 0) await this.queue.renew([...this.inFlight.values()], this.settings.leaseMs);
   }
 
   /**
    * Committed before the provider hears of it: from here on the money may have moved, and a restart must ask before it sends.
    * What was canceled, answered or taken over in the meantime is left out.
    */
-  private async begin(claimed: readonly Claimed[]): Promise<Claimed[]> {
-    if (claimed.length === 0) return [];
+  private async begin(due: readonly Operation[]): Promise<Claimed[]> {
     const want = {
-      operations: claimed.map(({ operation }) => operation.id),
-      refunds: claimed.flatMap(({ operation }) => (operation.kind === 'refund.send' ? [operation.target] : [])),
+      operations: due.map((operation) => operation.id),
+      refunds: due.flatMap((operation) => (operation.kind === 'refund.send' ? [operation.target] : [])),
     };
     return this.book.transact(want, (set) =>
-      claimed.flatMap((one) => {
-        const operation = set.operation(one.operation.id);
-        if (operation === undefined || operation.state !== 'open' || operation.fence !== one.operation.fence) return [];
+      due.flatMap((claimed): Claimed[] => {
+        const operation = set.operation(claimed.id);
+        if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return [];
         const counted = set.changeOperation(operation.id, {
           tries: operation.tries + 1,
           firstSentAt: operation.firstSentAt ?? set.now,
           lastSentAt: set.now,
         });
-        if (operation.kind !== 'refund.send') return [{ ...one, operation: counted, payment: one.payment }];
+        if (operation.kind !== 'refund.send') return [{ operation: counted, refund: null, payment: null }];
         const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), {
           causationId: operation.id,
         });
