@@ -20,6 +20,8 @@ type About = {
   /** One sentence for the schemas: what it is, whose, which unit. */
   readonly about: string;
   readonly example?: unknown;
+  /** What the class fills in where it is left out; said to readers only. */
+  readonly otherwise?: unknown;
   readonly optional?: true;
   readonly nullable?: true;
 };
@@ -36,6 +38,7 @@ function field(must: string, test: (value: unknown) => boolean, schema: JsonSche
   const described = {
     ...(about.nullable ? orNull(schema) : schema),
     description: about.about,
+    ...(about.otherwise === undefined ? {} : { default: about.otherwise }),
     ...(about.example === undefined ? {} : { examples: [about.example] }),
   };
   return (target, name) => {
@@ -178,7 +181,12 @@ export function TextMap(about: About): PropertyDecorator {
     {
       type: 'object',
       maxProperties: entries.most,
-      propertyNames: { minLength: 1, maxLength: entries.name, pattern: `^(?!${entries.reserved})[^\\[\\]\\u0000]*$` },
+      propertyNames: {
+        type: 'string',
+        minLength: 1,
+        maxLength: entries.name,
+        pattern: `^(?!${entries.reserved})[^\\[\\]\\u0000]*$`,
+      },
       additionalProperties: { type: 'string', minLength: 1, maxLength: entries.value, pattern: STORABLE },
     },
     about,
