@@ -1,3 +1,4 @@
+import { envelopeCodes, type EnvelopeCode } from '#contracts/codes';
 import type { EventEnvelope } from '#contracts/refund-events';
 
 /**
@@ -24,29 +25,12 @@ export type IncomingEvent = {
   readonly data: string | Uint8Array;
 };
 
-/** Why a record is not a CloudEvent that we take; stable, they stand in dead letters. */
-export const envelopeRefusals = {
-  empty_value: 'The record has no value.',
-  missing_ce_id: 'The record has no ce_id, or an empty one.',
-  missing_ce_source: 'The record has no ce_source, or an empty one.',
-  missing_ce_type: 'The record has no ce_type, or an empty one.',
-  wrong_ce_specversion: 'ce_specversion must be there and be 1.0.',
-  wrong_ce_type: 'This ce_type is not taken on this topic.',
-  wrong_ce_time: 'ce_time must be a time as in RFC 3339.',
-  wrong_attribute: 'An attribute is longer than 255 characters, is not UTF-8, has a NUL character, or stands there twice.',
-  wrong_content_type: 'The content-type must be application/json, or application/cloudevents+json for structured mode.',
-  broken_envelope: 'The value is not one JSON object, as structured mode needs it.',
-  missing_data: 'The event has no data.',
-} as const;
-
-export type EnvelopeRefusal = keyof typeof envelopeRefusals;
-
 /** A refusal names what could still be read of id and source, since a command that can be told apart gets its outcome all the same. */
 export type ReadEvent<T extends string> =
   | { readonly ok: true; readonly event: IncomingEvent & { readonly type: T } }
   | {
       readonly ok: false;
-      readonly code: EnvelopeRefusal;
+      readonly code: EnvelopeCode;
       readonly detail: string;
       readonly id: string | null;
       readonly source: string | null;
@@ -63,10 +47,10 @@ export function readCloudEvent<T extends string>(record: KafkaRecord, types: rea
   const id = read('id');
   const source = read('source');
   const type = read('type');
-  const refuse = (code: EnvelopeRefusal, about?: string): ReadEvent<T> => ({
+  const refuse = (code: EnvelopeCode, about?: string): ReadEvent<T> => ({
     ok: false,
     code,
-    detail: about === undefined ? envelopeRefusals[code] : `${envelopeRefusals[code]} (${about})`,
+    detail: about === undefined ? envelopeCodes[code] : `${envelopeCodes[code]} (${about})`,
     id: textOrNull(id),
     source: textOrNull(source),
   });

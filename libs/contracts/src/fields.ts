@@ -268,8 +268,7 @@ export function trueOnlyWith(field: string, other: string, value: string): Betwe
     holds: (body) => body[field] !== true || body[other] === value,
     told: () => `${field} may be true only where ${other} is ${value}`,
     schema: {
-      if: { required: [field], properties: { [field]: { const: true } } },
-      then: { required: [other], properties: { [other]: { const: value } } },
+      anyOf: [{ properties: { [field]: { const: false } } }, { required: [other], properties: { [other]: { const: value } } }],
     },
   };
 }
@@ -280,7 +279,7 @@ export function notWith(field: string, other: string, value: string): Between {
     fields: [field],
     holds: (body) => body[other] !== value,
     told: () => `${field} cannot be given where ${other} is ${value}`,
-    schema: { if: { required: [other], properties: { [other]: { const: value } } }, then: { properties: { [field]: false } } },
+    schema: { not: { required: [field, other], properties: { [other]: { const: value } } } },
   };
 }
 

@@ -63,7 +63,10 @@ export function fieldErrors(errors: readonly ValidationError[], parent = ''): Fi
     const path = join(parent, error.property);
     const own = Object.entries(error.constraints ?? {}).flatMap(([name, message]): FieldError[] => {
       if (name === 'whitelistValidation') return [{ path, message: `${error.property} is not known here: leave it out` }];
-      if (name === 'nestedValidation') return []; // The field's own rule has said that it must be an object.
+      if (name === 'nestedValidation') {
+        // A field of its own has said so by its own rule; an entry of a list has none.
+        return Object.keys(error.constraints ?? {}).length > 1 ? [] : [{ path, message: `${error.property} must be an object` }];
+      }
       if (name !== ENTRIES) return [{ path, message }];
       return entryProblems(error.value).map((entry) => ({
         path: join(path, entry.name),

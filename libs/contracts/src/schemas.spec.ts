@@ -98,7 +98,7 @@ describe('What we publish', () => {
       {
         ...command,
         refundId: 'rf_1',
-        first: { outcome: 'accepted', at: '2026-01-31T09:30:00.000Z' },
+        first: { outcome: 'accepted' },
       },
     ],
     [
@@ -137,6 +137,11 @@ describe('What we publish', () => {
     const read = validate(refundEvents['redress.refund.failed.v1'], broken);
     expect(read.ok ? [] : read.errors.map(({ path }) => path)).toEqual(['refund.status', 'refund.rejection.code']);
     expect(schemaOf(refundEvents['redress.refund.failed.v1'])(broken)).toBe(false);
+    expect(validate(RefundPage, { data: [shownRefund, 'rf_2', { ...shownRefund, version: 0 }], nextCursor: null })).toMatchObject(
+      {
+        errors: [{ path: 'data.1', message: '1 must be an object' }, { path: 'data.2.version' }],
+      },
+    );
   });
 
   it('never has note or metadata in an event', () => {
@@ -273,13 +278,17 @@ describe('A class and its schema', () => {
     expect(refused).toBeGreaterThan(300);
   });
 
-  it.each<[Class, object]>([
-    [RequestRefund, { provider: 'stripe', paymentId: 'pi_1', amount: 1 }],
-    [RequestRefund, { provider: 'stripe', paymentId: 'pi_1', currency: 'USD' }],
-    [RequestRefund, { provider: 'stripe', paymentId: 'pi_1', blockCustomer: true }],
-    [ResolveRefund, { refundId: 'rf_1', outcome: 'not_created', providerRefundId: 're_1', reason: 'x' }],
-    [ResolveRefund, { outcome: 'failed', reason: 'x' }],
-  ])('refuse the same where two fields do not go together: %p', (kind, body) => {
+  it.each<[string, Class, object]>([
+    ['amount without currency', RequestRefund, { provider: 'stripe', paymentId: 'pi_1', amount: 1 }],
+    ['currency without amount', RequestRefund, { provider: 'stripe', paymentId: 'pi_1', currency: 'USD' }],
+    ['a block without fraud', RequestRefund, { provider: 'stripe', paymentId: 'pi_1', blockCustomer: true }],
+    [
+      'an id of a refund never created',
+      ResolveRefund,
+      { refundId: 'rf_1', outcome: 'not_created', providerRefundId: 're_1', reason: 'x' },
+    ],
+    ['an order that names no refund', ResolveRefund, { outcome: 'failed', reason: 'x' }],
+  ])('both refuse %s', (_, kind, body) => {
     expect(bothSay(kind, body)).toEqual({ class: false, schema: false });
   });
 

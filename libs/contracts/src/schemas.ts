@@ -135,7 +135,10 @@ const channels: readonly {
     topic: topics.refundOutcomes,
     action: 'send',
     about: 'Exactly one outcome per command; a repeated command gets its first outcome again.',
-    key: keyOfPayment(),
+    key: {
+      type: 'string',
+      description: '<account>:<provider>:<paymentId>; where no payment is known, <ce_source>:<ce_id> of the command',
+    },
     types: commandOutcomes,
   },
   {
