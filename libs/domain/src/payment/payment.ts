@@ -24,7 +24,7 @@ export interface Payment {
   readonly disputed: bigint;
   readonly lost: bigint;
   /** Whether the provider's own list stands behind the figures, or only our records (Zamp cannot be listed). */
-  readonly basis: 'provider' | 'own_records';
+  readonly basis: 'provider' | 'records';
   /** When the provider was last asked about the payment; null before the first reading. */
   readonly readAt: Date | null;
   /** Why the provider's facts allow no refund at all, if so. */
@@ -80,7 +80,7 @@ export interface PaymentFacts {
   readonly aliases: readonly string[];
   readonly currency: string;
   readonly captured: bigint;
-  readonly basis: 'provider' | 'own_records';
+  readonly basis: 'provider' | 'records';
   /** Why nothing of it can be refunded now (not captured, being returned by the provider), or null. */
   readonly refusal: Rejection | null;
   readonly at: Date;
