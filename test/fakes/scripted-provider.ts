@@ -134,7 +134,7 @@ export class ScriptedProvider extends RefundProvider {
     if (fate !== 'answered') return { kind: 'unread', why: fate };
     const booked = this.named(payment);
     if (booked === undefined) return { kind: 'absent', at: call.now };
-    const facts = { ...booked, basis: this.lists ? 'provider' : 'own_records', at: call.now } as const;
+    const facts = { ...booked, basis: this.lists ? 'provider' : 'records', at: call.now } as const;
     const refunds = this.refunds.filter((each) => this.lists && each.payment === booked.name);
     return { kind: 'found', facts, refunds: refunds.map((each) => found(each, call.now)) };
   }
