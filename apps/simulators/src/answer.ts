@@ -33,8 +33,8 @@ async function drip(reply: FastifyReply, answer: Answer, overMs: number): Promis
   const headers = { ...answer.headers, 'content-type': 'application/json', 'content-length': bytes.length };
   reply.raw.writeHead(answer.status, headers).flushHeaders();
   for (let drop = 0; drop < drops && !reply.raw.destroyed; drop++) {
-    reply.raw.write(bytes.subarray(drop * size, (drop + 1) * size));
     await sleep(overMs / drops, undefined, { ref: false });
+    reply.raw.write(bytes.subarray(drop * size, (drop + 1) * size));
   }
   reply.raw.end();
 }

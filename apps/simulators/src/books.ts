@@ -82,14 +82,16 @@ export type ZampRefund = {
   updatedAt: string;
 };
 
-/** One webhook on its way. `signed` is what its signature covers; the body is dropped once the journey is over. */
+/** A Zamp callback as it was rendered; `signed` is the id and status that its signature covers. */
+export type ZampCallback = { body: string; signed: string };
+
+/** One webhook on its way. `notice` is the Stripe event or Zamp callback it carries, `subject` what that is about. */
 export type Delivery = {
   id: string;
   provider: Provider;
+  notice: string;
   type: string;
   subject: string;
-  body: string;
-  signed: string;
   status: 'waiting' | 'delivered' | 'lost' | 'gave_up';
   answers: (number | string)[];
 };
@@ -159,6 +161,7 @@ export class Books {
   readonly zamp = {
     sessions: this.table<ZampSession>('zamp.sessions'),
     refunds: this.table<ZampRefund>('zamp.refunds'),
+    callbacks: this.table<ZampCallback>('zamp.callbacks'),
     keys: this.table<true>('zamp.keys'),
   };
   readonly deliveries = this.table<Delivery>('deliveries');

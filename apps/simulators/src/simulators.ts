@@ -5,9 +5,9 @@ import { Control, type MoveService } from './control.js';
 import { Faults, Limits } from './faults.js';
 import { StripeBank } from './stripe-bank.js';
 import { StripeObjects } from './stripe-objects.js';
-import { stripeSigner, StripeSimulator } from './stripe.js';
+import { StripeSimulator } from './stripe.js';
 import { Webhooks } from './webhooks.js';
-import { type ZampAccount, zampSigner, ZampSimulator } from './zamp.js';
+import { type ZampAccount, ZampSimulator } from './zamp.js';
 
 /** How the simulators are set up; everything left out has a value for development. */
 export type SimulatorOptions = {
@@ -42,7 +42,7 @@ export async function startSimulators(options: SimulatorOptions = {}): Promise<R
   const limits = new Limits();
   const webhooks = new Webhooks(books, clock, faults);
   const objects = new StripeObjects(books);
-  const bank = new StripeBank(books, clock, webhooks, objects);
+  const bank = new StripeBank(books, clock, webhooks, objects, options.stripeWebhookSecret ?? DEVELOPMENT.stripeWebhookSecret);
   const stripeApiKey = options.stripeApiKey ?? DEVELOPMENT.stripeApiKey;
   const stripe = new StripeSimulator(stripeApiKey, books, clock, bank, objects, webhooks, faults, limits);
   const account = { ...DEVELOPMENT.zamp, ...options.zamp };
@@ -65,11 +65,6 @@ export async function startSimulators(options: SimulatorOptions = {}): Promise<R
     return request.url.startsWith('/control') ? control.unknownUrl() : stripe.unknownUrl(request);
   };
 
-  webhooks.signWith(
-    'stripe',
-    stripeSigner(options.stripeWebhookSecret ?? DEVELOPMENT.stripeWebhookSecret, () => clock.seconds()),
-  );
-  webhooks.signWith('zamp', zampSigner(account.secret));
   webhooks.sendTo(options.webhookTarget);
 
   const url = await app.listen({ host: '127.0.0.1', port: options.port ?? 0 });

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import type { Books, StripePayment, StripeRefund } from './books.js';
 import type { Clock } from './clock.js';
 import { randomLetters } from './ids.js';
@@ -28,6 +29,11 @@ type NewRefund = {
 /** docs.stripe.com/currencies#special-cases: the smallest step, in Stripe's own unit. All others go in steps of one. */
 const STEPS: Record<string, number> = { ISK: 100, UGX: 100, BHD: 10, JOD: 10, KWD: 10, OMR: 10, TND: 10 };
 
+/** `Stripe-Signature` over the seconds and the raw body. docs.stripe.com/webhooks#verify-manually */
+export function stripeSignature(secret: string, seconds: number, body: string): string {
+  return `t=${seconds},v1=${createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex')}`;
+}
+
 /** What Stripe and the shopper's bank do with money, and the events that tell of it. */
 export class StripeBank {
   constructor(
@@ -35,8 +41,15 @@ export class StripeBank {
     private readonly clock: Clock,
     private readonly webhooks: Webhooks,
     private readonly objects: StripeObjects,
+    webhookSecret: string,
   ) {
     clock.task('stripe.refund', (refundId) => this.runStory(refundId));
+    webhooks.writeWith('stripe', (eventId) => {
+      const body = books.stripe.events.get(eventId)?.body;
+      return body === undefined
+        ? undefined
+        : { body, headers: { 'stripe-signature': stripeSignature(webhookSecret, clock.seconds(), body) } };
+    });
   }
 
   /** A payment as if a shopper had made it. It sends no events: our endpoint is subscribed to refunds only. */
@@ -177,6 +190,6 @@ export class StripeBank {
       type,
     });
     this.books.stripe.events.put(id, { id, type, body, created });
-    this.webhooks.send('stripe', { id, type, subject, body, signed: body }, cause.call);
+    this.webhooks.send('stripe', id, { type, subject }, cause.call);
   }
 }

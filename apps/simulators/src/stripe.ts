@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Answer, delayed, give, hangUp } from './answer.js';
 import type { Books, SavedAnswer, StripePayment, StripeRefund } from './books.js';
@@ -8,7 +8,7 @@ import { randomLetters } from './ids.js';
 import type { Cause, StripeBank } from './stripe-bank.js';
 import { STRIPE_VERSION, type StripeObject, type StripeObjects } from './stripe-objects.js';
 import { type Field, Params, type Range, readForm, Refusal } from './stripe-params.js';
-import type { Signer, Webhooks } from './webhooks.js';
+import type { Webhooks } from './webhooks.js';
 
 const DAY_MS = 86_400_000;
 /** Keys live this long; then they are pruned, and the same key is a new request. docs.stripe.com/api/idempotent_requests */
@@ -36,15 +36,6 @@ const PAGE: Record<string, Field> = {
   limit: { is: 'integer', min: 1, max: 100 },
   starting_after: TEXT,
 };
-
-/** `Stripe-Signature` over the seconds and the raw body. docs.stripe.com/webhooks#verify-manually */
-export function stripeSigner(secret: string, seconds: () => number): Signer {
-  return (body) => {
-    const t = seconds();
-    const v1 = createHmac('sha256', secret).update(`${t}.${body}`).digest('hex');
-    return { 'stripe-signature': `t=${t},v1=${v1}`, 'user-agent': 'Stripe/1.0 (simulated)' };
-  };
-}
 
 /**
  * Stripe's API over the books. A request passes in this order: faults that never reach Stripe, the key of the account, the

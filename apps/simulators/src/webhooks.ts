@@ -4,10 +4,8 @@ import type { Books, Delivery, Provider } from './books.js';
 import type { Clock } from './clock.js';
 import type { Faults } from './faults.js';
 
-/** Turns what a signature covers into headers, anew for each attempt. */
-export type Signer = (signed: string) => Record<string, string>;
-
-export type Notice = { id: string; type: string; subject: string; body: string; signed: string };
+/** What goes over the wire for one attempt, signed anew each time. */
+export type Letter = { body: string; headers: Record<string, string> };
 
 /** Gaps between attempts in simulated seconds: quick while a service starts, then rarer, three days in all. */
 const GAPS_SECONDS = [1, 2, 5, 15, 60, 300, 1800, 7200, 21_600, 57_600, 86_400, 86_400];
@@ -23,7 +21,7 @@ const ATTEMPT_TIMEOUT_MS = 10_000;
  */
 export class Webhooks {
   private readonly agents = { 'http:': new HttpAgent({ keepAlive: true }), 'https:': new HttpsAgent({ keepAlive: true }) };
-  private readonly signers = new Map<Provider, Signer>();
+  private readonly writers = new Map<Provider, (notice: string) => Letter | undefined>();
   private readonly queue: string[] = [];
   private readonly heldBack: { provider: Provider; id: string }[] = [];
   private readonly firstAttempts = new Map<string, () => void>();
@@ -42,8 +40,9 @@ export class Webhooks {
     clock.task('webhook', (id) => this.enqueue(id));
   }
 
-  signWith(provider: Provider, signer: Signer): void {
-    this.signers.set(provider, signer);
+  /** Says how a provider's notices are written and signed. */
+  writeWith(provider: Provider, writer: (notice: string) => Letter | undefined): void {
+    this.writers.set(provider, writer);
   }
 
   /** Where webhooks go: `<target>/webhooks/<provider>`. */
@@ -82,14 +81,14 @@ export class Webhooks {
     this.awaited = [];
   }
 
-  send(provider: Provider, notice: Notice, causedByCall: boolean): void {
+  send(provider: Provider, notice: string, about: { type: string; subject: string }, causedByCall: boolean): void {
     if (this.target === undefined) return;
     const fault = this.faults.takeWebhook(provider, causedByCall);
     const copies = fault?.webhook === 'double' ? 2 : 1;
     for (let copy = 1; copy <= copies; copy++) {
-      const id = copy === 1 ? notice.id : `${notice.id} again`;
+      const id = copy === 1 ? notice : `${notice} again`;
       const lost = fault?.webhook === 'lose';
-      const delivery: Delivery = { ...notice, id, provider, status: lost ? 'lost' : 'waiting', answers: [] };
+      const delivery: Delivery = { ...about, id, provider, notice, status: lost ? 'lost' : 'waiting', answers: [] };
       this.books.deliveries.put(id, delivery);
       if (lost) return;
       if (fault?.webhook === 'delay') this.clock.later(fault.delayMs, 'webhook', id);
@@ -155,19 +154,18 @@ export class Webhooks {
     if (typeof answer === 'number' && answer >= 200 && answer < 300) delivery.status = 'delivered';
     else if (gap === undefined) delivery.status = 'gave_up';
     else this.clock.later(gap * 1000, 'webhook', delivery.id);
-    if (delivery.status !== 'waiting') delivery.body = delivery.signed = '';
     this.books.deliveries.put(delivery.id, delivery);
   }
 
   /** One POST. Answers with the status, or with what went wrong on the way. */
   private async attempt(delivery: Delivery): Promise<number | string> {
-    const sign = this.signers.get(delivery.provider);
-    if (sign === undefined || this.target === undefined) return 'nowhere to send it';
+    const letter = this.writers.get(delivery.provider)?.(delivery.notice);
+    if (letter === undefined || this.target === undefined) return 'nothing to send, or nowhere';
     const url = new URL(`${this.target}/webhooks/${delivery.provider}`);
     const headers = {
       'content-type': 'application/json; charset=utf-8',
-      'content-length': Buffer.byteLength(delivery.body),
-      ...sign(delivery.signed),
+      'content-length': Buffer.byteLength(letter.body),
+      ...letter.headers,
     };
     const secure = url.protocol === 'https:';
     const agent = secure ? this.agents['https:'] : this.agents['http:'];
@@ -179,7 +177,7 @@ export class Webhooks {
       });
       request.on('timeout', () => request.destroy(new Error('no answer in time')));
       request.on('error', (error) => resolve(error.message));
-      request.end(delivery.body);
+      request.end(letter.body);
     });
   }
 }

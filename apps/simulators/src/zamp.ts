@@ -5,7 +5,7 @@ import type { Books, ZampRefund, ZampSession } from './books.js';
 import type { Clock } from './clock.js';
 import type { CallFault, CALLS, Faults, Limits } from './faults.js';
 import { randomLetters } from './ids.js';
-import type { Signer, Webhooks } from './webhooks.js';
+import type { Webhooks } from './webhooks.js';
 import { parseExactly, toMajor, toMinor, WrittenNumber } from './zamp-decimals.js';
 
 /** Zamp's no: a bare object with `code` and `message`. docs.roma.global/getting-started/error_codes */
@@ -29,8 +29,8 @@ export function zampRequestSignature({ apiKey, secret }: ZampAccount): string {
 }
 
 /** `X-ZAMP-Signature` of a callback, over `<id>,<status>` and nothing else. docs.roma.global/payments/webhooks */
-export function zampSigner(secret: string): Signer {
-  return (message) => ({ 'x-zamp-signature': createHash('sha256').update(`${message}:${secret}`).digest('base64') });
+export function zampCallbackSignature(secret: string, message: string): string {
+  return createHash('sha256').update(`${message}:${secret}`).digest('base64');
 }
 
 /**
@@ -51,6 +51,11 @@ export class ZampSimulator {
   ) {
     this.signature = zampRequestSignature(account);
     clock.task('zamp.refund', (refundId) => this.advance(refundId));
+    webhooks.writeWith('zamp', (id) => {
+      const callback = books.zamp.callbacks.get(id);
+      if (callback === undefined) return undefined;
+      return { body: callback.body, headers: { 'x-zamp-signature': zampCallbackSignature(account.secret, callback.signed) } };
+    });
   }
 
   routes(app: FastifyInstance): void {
@@ -151,8 +156,10 @@ export class ZampSimulator {
 
   private tell(refund: ZampRefund, causedByCall: boolean): void {
     const body = JSON.stringify({ transaction_type: 'refund', transaction_id: refund.id, data: this.drawRefund(refund) });
-    const notice = { id: `wh_${randomLetters(20)}`, type: `refund ${refund.status}`, subject: refund.id, body };
-    this.webhooks.send('zamp', { ...notice, signed: `${refund.id},${refund.status}` }, causedByCall);
+    // Zamp's callbacks have no id of their own; this one is only for the books.
+    const id = `callback_${randomLetters(20)}`;
+    this.books.zamp.callbacks.put(id, { body, signed: `${refund.id},${refund.status}` });
+    this.webhooks.send('zamp', id, { type: `refund ${refund.status}`, subject: refund.id }, causedByCall);
   }
 
   private async serve(
