@@ -19,6 +19,7 @@ import {
   type Refund,
   type RefundEvent,
   type RefundReport,
+  type RefundStatus,
   type Says,
 } from '../refund/refund.js';
 import { ok, type Result } from '../result.js';
@@ -48,20 +49,24 @@ const says = fc.constantFrom<Says[]>(
   'unclear',
   'unknown',
 );
+/** Words that come without a refund at the provider. */
+const nothingThere: ReadonlySet<Says> = new Set(['refused', 'absent', 'unknown']);
+const unsent: ReadonlySet<RefundStatus> = new Set(['requested', 'awaiting_approval', 'approved']);
 /** Which refund of the payment; taken modulo how many there are. */
 const which = fc.nat({ max: 5 });
 const amount = fc.bigInt({ min: 1n, max: 6000n });
 /** How many minutes ago the provider was asked. */
 const ago = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 8 }));
 
+const rarely = fc.nat({ max: 6 }).map((n) => n === 0);
 const a = <W extends string>(word: W) => fc.constant<W>(word);
 const step = fc.oneof(
   fc.record({ do: a('order'), amount: fc.option(amount), expected: fc.option(fc.constantFrom(10_000n, 4000n), { freq: 6 }) }),
   fc.record({ do: a('read'), captured: fc.constantFrom(10_000n, 10_000n, 4000n, 12_000n), ago }),
   fc.record({ do: a('miss'), ago: fc.integer({ min: 1, max: 8 }) }),
-  { weight: 3, arbitrary: fc.record({ do: a('admit'), maxAge: fc.constantFrom(1, 100), needsApproval: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ do: a('admit'), maxAge: fc.constantFrom(1, 100), needsApproval: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('approve', 'reject', 'cancel', 'retry'), which }) },
-  { weight: 2, arbitrary: fc.record({ do: a('submit'), which }) },
+  { weight: 3, arbitrary: fc.record({ do: a('submit'), which }) },
   {
     weight: 8,
     arbitrary: fc.record({
@@ -69,14 +74,16 @@ const step = fc.oneof(
       which,
       says,
       ago,
-      oldAttempt: fc.nat({ max: 6 }).map((n) => n === 0),
-      id: fc.constantFrom('own', 'own', 'own', 'own', 'twin', 'none'),
+      oldAttempt: rarely,
+      /** Before the first send there is nothing to report, unless a restore from backup has set us back. */
+      restored: rarely,
+      id: fc.constantFrom('own', 'own', 'own', 'own', 'twin'),
       amount: fc.constantFrom('same', 'same', 'same', 'other', 'none'),
       /** Whether it carries something new beside its word. */
       more: fc.boolean(),
     }),
   },
-  fc.record({ do: a('discover'), amount, says }),
+  fc.record({ do: a('discover'), amount, says: says.filter((word) => !nothingThere.has(word)) }),
 );
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 type Report = Extract<Step, { do: 'report' }>;
@@ -122,13 +129,12 @@ function add(books: Books, refund: Refund, reports: RefundReport[] = []): void {
   books.reports.set(refund.id, reports);
 }
 
-const nothingThere: ReadonlySet<Says> = new Set(['refused', 'absent', 'unknown']);
 const silent = { pendingReason: null, failureCode: null, bankReference: null, refusal: null };
 
 function reported(refund: Refund, { says, id, amount, more, ...next }: Report, at: Date): RefundReport {
   const attempt = next.oldAttempt ? Math.max(1, refund.attempt - 1) : refund.attempt;
   const exists = !nothingThere.has(says);
-  const ids = { own: `re_${refund.id}_${attempt}`, twin: `re_${refund.id}_${attempt}_twin`, none: null };
+  const ids = { own: `re_${refund.id}_${attempt}`, twin: `re_${refund.id}_${attempt}_twin` };
   const amounts = { same: refund.amount ?? 700n, other: 4321n, none: null };
   return Object.freeze({
     ...silent,
@@ -198,21 +204,17 @@ function live(books: Books, next: Step): void {
     }
     case 'discover': {
       const who = identity(books);
-      const known = {
-        attempt: 1,
-        providerRefundId: nothingThere.has(next.says) ? null : `re_${who.id}_1`,
-        providerStatus: next.says,
-        currency: 'USD',
-      };
+      const known = { attempt: 1, providerRefundId: `re_${who.id}_1`, providerStatus: next.says, currency: 'USD' };
       const report: RefundReport = { ...silent, ...known, says: next.says, amount: next.amount, at };
       return add(books, discovered({ ...who, report }, at), [report]);
     }
     case 'report': {
-      if (chosen === undefined) return;
+      if (chosen === undefined || (unsent.has(chosen.status) && !next.restored)) return;
       const report = reported(chosen, next, asked);
       const before = books.payment.reserved;
       store(books, chosen, recordReport(chosen, report));
-      books.reports.get(chosen.id)?.push(report);
+      // What confirms a success is not stored, so the success counts from when it was first believed.
+      if (chosen.status !== 'succeeded' || report.says !== 'succeeded') books.reports.get(chosen.id)?.push(report);
       // The database refuses a decision that takes too much; a fact must always be storable, so it never reserves.
       assert.ok(books.payment.reserved <= before, 'a report has reserved room');
       for (const now of books.refunds) {
@@ -233,9 +235,7 @@ function paid(reports: readonly RefundReport[]): boolean {
         (other.says === 'failed' || other.says === 'canceled') &&
         other.attempt === success.attempt &&
         other.at >= success.at &&
-        (other.providerRefundId === null ||
-          success.providerRefundId === null ||
-          other.providerRefundId === success.providerRefundId),
+        other.providerRefundId === success.providerRefundId,
     );
   return reports.some((report) => report.says === 'succeeded' && !undone(report));
 }
