@@ -131,3 +131,10 @@ export function lastLines(file: string, count: number): string {
     return '';
   }
 }
+
+/** Of all a program printed, the one line that tells a person why it failed: a full disk before all else, then the last that bears the sign. */
+export function lineThatSaysWhy(output: string, sign: RegExp): string {
+  const lines = output.split('\n').filter((line) => line.trim() !== '');
+  const said = lines.find((line) => line.includes('No space left')) ?? lines.findLast((line) => sign.test(line)) ?? lines.at(-1);
+  return said?.trim() ?? 'it does not say why';
+}

@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, w
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Child, lastLines, Obstacle, portFor, run, signalTo, startChild } from './child.js';
+import { type Child, lastLines, lineThatSaysWhy, Obstacle, portFor, run, signalTo, startChild } from './child.js';
 
 /** A running cluster: its brokers as `KAFKA_BROKERS` wants them. */
 export type Kafka = { readonly brokers: string; stop(): Promise<void> };
@@ -249,10 +249,6 @@ async function ready({ child, log }: Broker): Promise<void> {
   throw obstacle('did not come up in two minutes', lastLines(log, 200));
 }
 
-/** The one line of Kafka's own words that says why. */
 function obstacle(what: string, output: string): Obstacle {
-  const lines = output.split('\n').filter((line) => line.trim() !== '');
-  const why =
-    lines.findLast((line) => /Exception: |Error: |No space| ERROR /.test(line)) ?? lines.at(-1) ?? 'it does not say why';
-  return new Obstacle(`Kafka ${what}: ${why.trim()}`);
+  return new Obstacle(`Kafka ${what}: ${lineThatSaysWhy(output, /Exception: |Error: | ERROR /)}`);
 }

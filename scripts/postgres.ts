@@ -23,7 +23,7 @@ import {
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { Client } from 'pg';
-import { endOf, lastLines, Obstacle, portFor, run } from './child.js';
+import { endOf, lastLines, lineThatSaysWhy, Obstacle, portFor, run } from './child.js';
 
 /** A running server. */
 export type Postgres = {
@@ -182,11 +182,8 @@ async function answers(url: string): Promise<void> {
   await client.end();
 }
 
-/** The one line of the server's own words that says why. */
 function obstacle(what: string, data: string, output: string): Obstacle {
-  const lines = output.split('\n').filter((line) => line.trim() !== '');
-  const why =
-    lines.findLast((line) => /FATAL|PANIC|error:|could not|No space/i.test(line)) ?? lines.at(-1) ?? 'it does not say why';
+  const why = lineThatSaysWhy(output, /FATAL|PANIC|error:|could not/i);
   return new Obstacle(`PostgreSQL ${what} in ${data}: ${why.replace(/^.*(FATAL|PANIC|LOG|error):\s*/, '')}`);
 }
 
