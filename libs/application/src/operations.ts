@@ -1,0 +1,64 @@
+import type { Payment } from '#domain/payment/payment';
+import type { Refund } from '#domain/refund/refund';
+
+/** `refund.send` moves money; the others only look. */
+export type OperationKind = 'refund.send' | 'refund.read' | 'payment.read';
+
+/**
+ * One thing to send to or read from a provider: evidence, recovery point and queue in a row. Sends of one payment stand in one lane and
+ * go one at a time; reads have no lane and are coalesced by what they read.
+ */
+export interface Operation {
+  readonly id: string;
+  readonly account: string;
+  readonly provider: string;
+  readonly kind: OperationKind;
+  /** What is sent or read: our refund's id, the provider's refund id, or the payment's name. */
+  readonly target: string;
+  readonly refundId: string | null;
+  readonly paymentKey: string | null;
+  readonly lane: string | null;
+  /** First of its lane; only heads are claimed. Always true outside lanes. */
+  readonly head: boolean;
+  /** The idempotency key, stored before its first use. */
+  readonly key: string | null;
+  /** The refund's attempt that this sends. */
+  readonly attempt: number;
+  /** Calls begun. */
+  readonly tries: number;
+  readonly firstSentAt: Date | null;
+  readonly lastSentAt: Date | null;
+  readonly runAt: Date;
+  /** Lower goes first: see `priorities`. */
+  readonly priority: number;
+  readonly state: 'open' | 'parked' | 'done' | 'dropped';
+  /** Asked for again while a reading was under way, so that one reading is not enough. */
+  readonly again: boolean;
+  /** How it ended or why it waits, in a word and a sentence. */
+  readonly result: string | null;
+  /** Rises with every claim; who holds an older one may no longer steer the operation. */
+  readonly fence: bigint;
+  readonly leaseUntil: Date | null;
+  readonly createdAt: Date;
+  readonly doneAt: Date | null;
+}
+
+/** Who goes first when more is due than can be called: what waits for an answer, then sends, then polls. */
+export const priorities = { send: 10, waitingRead: 20, noticeRead: 30, poll: 40 } as const;
+
+/** An operation in hand, with what it is about as it stood when it was claimed. */
+export interface Claimed {
+  readonly operation: Operation;
+  readonly refund: Refund | null;
+  readonly payment: Payment | null;
+}
+
+/** The queue side of the operations table. Claiming takes no other lock than the rows themselves, and skips what others hold. */
+export abstract class OperationQueue {
+  /** Takes up to `limit` due heads for `leaseMs`, by the database's clock. */
+  abstract claim(limit: number, leaseMs: number): Promise<Claimed[]>;
+  /** Keeps what is still in flight; what was taken over meanwhile is not renewed. */
+  abstract renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void>;
+  /** Hands back what was claimed and not begun. */
+  abstract release(held: readonly { id: string; fence: bigint }[]): Promise<void>;
+}

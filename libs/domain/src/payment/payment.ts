@@ -1,0 +1,196 @@
+/*
+ * A payment as far as giving it back is concerned: what was captured, what is spoken for, and so what is left to refund.
+ *
+ * Two kinds of change meet here and are kept apart. Decisions take room (`reserved`) and never more than is available; the database
+ * refuses it as well. Facts of the provider are stored whatever they do, so a payment can be overdrawn: that is told, never refused.
+ */
+import { evolve, type Refund, type RefundEvent, type Rejection } from '../refund/refund.js';
+import { err, ok, type Result } from '../result.js';
+
+export interface Payment {
+  /** Our key of the row; the name below is the public one. */
+  readonly key: string;
+  readonly account: string;
+  readonly provider: string;
+  /** The payment's own name at its provider (a PaymentIntent, a session), or the caller's word for it until it is settled. */
+  readonly name: string;
+  /** Whether the name is known to be the payment's own: a charge may turn out to belong to a PaymentIntent. */
+  readonly settled: boolean;
+  readonly aliases: readonly string[];
+  readonly currency: string | null;
+  readonly captured: bigint;
+  readonly reserved: bigint;
+  readonly refunded: bigint;
+  readonly disputed: bigint;
+  readonly lost: bigint;
+  /** Whether the provider's own list stands behind the figures, or only our records (Zamp cannot be listed). */
+  readonly basis: 'provider' | 'own_records';
+  /** When the provider was last asked about the payment; null before the first reading. */
+  readonly readAt: Date | null;
+  /** Why the provider's facts allow no refund at all, if so. */
+  readonly refusal: Rejection | null;
+  /** Refunds that wait for a reading; whoever comes later waits behind them. */
+  readonly waiting: number;
+  /** The last event's number, gap-free per payment. */
+  readonly sequence: bigint;
+  /** Rises with every change of the balance. */
+  readonly version: number;
+}
+
+/** A payment we have only heard the name of. */
+export function heardOf(key: string, account: string, provider: string, name: string, settled: boolean): Payment {
+  return {
+    key,
+    account,
+    provider,
+    name,
+    settled,
+    aliases: [],
+    currency: null,
+    captured: 0n,
+    reserved: 0n,
+    refunded: 0n,
+    disputed: 0n,
+    lost: 0n,
+    basis: 'provider',
+    readAt: null,
+    refusal: null,
+    waiting: 0,
+    sequence: 0n,
+    version: 0,
+  };
+}
+
+/** Captured less all that is spoken for; negative when facts have overdrawn the payment. */
+export function room(payment: Payment): bigint {
+  return payment.captured - payment.reserved - payment.refunded - payment.disputed - payment.lost;
+}
+
+export function available(payment: Payment): bigint {
+  const left = room(payment);
+  return left > 0n ? left : 0n;
+}
+
+export const overdrawn = (payment: Payment): boolean => room(payment) < 0n;
+
+/** What a provider says about a payment when it is read. */
+export interface PaymentFacts {
+  readonly name: string;
+  /** Other names of the same payment, the charges of a PaymentIntent. */
+  readonly aliases: readonly string[];
+  readonly currency: string;
+  readonly captured: bigint;
+  readonly basis: 'provider' | 'own_records';
+  /** Why nothing of it can be refunded now (not captured, being returned by the provider), or null. */
+  readonly refusal: Rejection | null;
+  readonly at: Date;
+}
+
+export function recordFacts(payment: Payment, facts: PaymentFacts): Payment {
+  if (payment.readAt !== null && facts.at < payment.readAt) return payment;
+  const { name, currency, captured, basis, refusal } = facts;
+  return {
+    ...payment,
+    name,
+    settled: true,
+    aliases: [...new Set([...payment.aliases, ...facts.aliases])],
+    currency,
+    captured,
+    basis,
+    refusal,
+    readAt: facts.at,
+    version: payment.version + 1,
+  };
+}
+
+/** The provider knows no such payment: nothing can be refunded, until a later reading finds it. */
+export function recordAbsence(payment: Payment, at: Date): Payment {
+  if (payment.captured > 0n || (payment.readAt !== null && at < payment.readAt)) return payment;
+  const refusal = {
+    code: 'payment_not_found',
+    detail: `${payment.provider} has no payment ${payment.name} in account ${payment.account}.`,
+  };
+  return { ...payment, settled: true, refusal, readAt: at, version: payment.version + 1 };
+}
+
+/** The payment's figures after one of its refunds changed; `before` is null for a refund that is new to us. */
+export function account(payment: Payment, before: Refund | null, after: Refund): Payment {
+  const held = (refund: Refund | null, as: Refund['holds']) => (refund?.holds === as ? (refund.amount ?? 0n) : 0n);
+  const waits = (refund: Refund | null) => (refund?.status === 'requested' ? 1 : 0);
+  const reserved = held(after, 'reserved') - held(before, 'reserved');
+  const refunded = held(after, 'refunded') - held(before, 'refunded');
+  const waiting = payment.waiting + waits(after) - waits(before);
+  if (reserved === 0n && refunded === 0n) return waiting === payment.waiting ? payment : { ...payment, waiting };
+  return {
+    ...payment,
+    reserved: payment.reserved + reserved,
+    refunded: payment.refunded + refunded,
+    waiting,
+    version: payment.version + 1,
+  };
+}
+
+/** What admission needs to know besides the refund and its payment. */
+export interface AdmissionTerms {
+  readonly now: Date;
+  /** Facts older than this are read anew before room is refused, and before "all that is left" is fixed. */
+  readonly factsMaxAgeMs: number;
+  /** Whether a second person must agree. */
+  readonly needsApproval: boolean;
+}
+
+export type Admission =
+  /** The provider must be asked first. */
+  { readonly decided: false } | { readonly decided: true; readonly events: RefundEvent[] };
+
+/**
+ * Admits or refuses a requested refund. Admission fixes the amount and reserves the room; a refusal names its code.
+ * Whoever calls this holds the payment's lock and goes by order of arrival.
+ */
+export function admit(refund: Refund, payment: Payment, terms: AdmissionTerms): Admission {
+  const { now } = terms;
+  const fresh = payment.readAt !== null && now.getTime() - payment.readAt.getTime() <= terms.factsMaxAgeMs;
+  if (payment.readAt === null) return { decided: false };
+
+  const decision = decide(refund, payment);
+  const everything = refund.amount === null;
+  if (!fresh && (!decision.ok || everything)) return { decided: false };
+  if (!decision.ok) {
+    return {
+      decided: true,
+      events: [{ type: 'rejected', at: now, changes: { status: 'rejected', rejection: decision.error, outcome: 'rejected' } }],
+    };
+  }
+  const status = terms.needsApproval ? 'awaiting_approval' : 'approved';
+  return {
+    decided: true,
+    events: [{ type: status, at: now, changes: { status, ...decision.value, holds: 'reserved', outcome: 'accepted' } }],
+  };
+}
+
+/** What the rules say with the facts as they stand: the amount that is admitted, or why not. */
+export function decide(refund: Refund, payment: Payment): Result<{ amount: bigint; currency: string }, Rejection> {
+  const refuse = (code: string, detail: string) => err({ code, detail });
+  if (payment.refusal !== null) return err(payment.refusal);
+  const currency = payment.currency ?? '';
+  const left = available(payment);
+  if (refund.currency !== null && refund.currency !== currency) {
+    return refuse('currency_mismatch', `The payment is in ${currency}, the refund in ${refund.currency}.`);
+  }
+  if (left === 0n) return refuse('nothing_left_to_refund', `Nothing is left of the ${payment.captured} ${currency} captured.`);
+  if (refund.expectedAvailable !== null && refund.expectedAvailable !== left) {
+    return refuse(
+      'expected_available_mismatch',
+      `${refund.expectedAvailable} ${currency} was expected to be available, ${left} is.`,
+    );
+  }
+  const amount = refund.amount ?? left;
+  if (amount > left) return refuse('amount_exceeds_available', `${amount} ${currency} was asked for, ${left} is available.`);
+  return ok({ amount, currency });
+}
+
+/** Applies events to a refund and its payment together, so that the figures can never drift from the refunds they are made of. */
+export function apply(payment: Payment, before: Refund, events: readonly RefundEvent[]): { payment: Payment; refund: Refund } {
+  const refund = events.reduce(evolve, before);
+  return { payment: account(payment, before, refund), refund };
+}

@@ -1,0 +1,525 @@
+/*
+ * A refund: money we decide to send back for one payment. Its statuses, what a provider can report about it, and the table that says
+ * where each report leads. Everything here is a plain function over plain data; times and ids come in as arguments.
+ *
+ * Decisions return events, each with the changes it makes; `evolve` applies them. Nothing else changes a refund.
+ */
+import { err, ok, type Result } from '../result.js';
+
+export const refundStatuses = [
+  'requested',
+  'awaiting_approval',
+  'approved',
+  'submitted',
+  'outcome_unknown',
+  'pending',
+  'requires_action',
+  'succeeded',
+  'failed',
+  'reversed',
+  'canceled',
+  'rejected',
+] as const;
+export type RefundStatus = (typeof refundStatuses)[number];
+
+/** Why a person must look. One at a time: the newest that matters. */
+export type Attention =
+  | 'contradiction'
+  | 'late_reversal'
+  | 'unknown_provider_status'
+  | 'amount_differs'
+  | 'operation_parked'
+  | 'provider_refused'
+  | 'outcome_unknown';
+
+export interface Rejection {
+  readonly code: string;
+  readonly detail: string;
+}
+
+export interface Refund {
+  readonly id: string;
+  readonly account: string;
+  readonly provider: string;
+  /** Our row of the payment; its public name stands on the payment. */
+  readonly paymentKey: string;
+  /** What the caller called the payment: a PaymentIntent, a charge, a session. */
+  readonly namedPayment: string;
+  /** Order of arrival; decides who is first on one payment. Null until stored. */
+  readonly ordinal: bigint | null;
+  readonly status: RefundStatus;
+  readonly attention: Attention | null;
+  /** Minor units. Null until admission fixes "all that is left". */
+  readonly amount: bigint | null;
+  readonly currency: string | null;
+  /** What this refund takes of its payment's room now: see `Holds`. */
+  readonly holds: Holds;
+  readonly reason: RefundReason | null;
+  readonly blockCustomer: boolean;
+  readonly reference: string | null;
+  readonly note: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly expectedAvailable: bigint | null;
+  readonly origin: 'command' | 'discovered';
+  /** The attempt at the provider, from 1; rises only on proof that the one before had no effect. */
+  readonly attempt: number;
+  readonly providerRefundId: string | null;
+  readonly providerStatus: string | null;
+  readonly pendingReason: string | null;
+  readonly failureCode: string | null;
+  readonly bankReference: string | null;
+  /** When the provider was asked for what was last believed; tells a stale report from news. */
+  readonly reportedAt: Date | null;
+  readonly rejection: Rejection | null;
+  /** The command's one outcome, once it is known. */
+  readonly outcome: 'accepted' | 'rejected' | null;
+  readonly version: number;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly finalAt: Date | null;
+}
+
+export type RefundReason = 'requested_by_customer' | 'duplicate' | 'fraudulent' | 'other';
+
+/**
+ * The room a refund takes of its payment: `reserved` was decided by us and the database refuses it when there is none;
+ * `refunded` is a fact of the provider's and is stored whatever it does to the balance.
+ */
+export type Holds = 'nothing' | 'reserved' | 'refunded';
+
+export type RefundEventType =
+  | 'requested'
+  | 'awaiting_approval'
+  | 'approved'
+  | 'rejected'
+  | 'submitted'
+  | 'pending'
+  | 'requires_action'
+  | 'succeeded'
+  | 'failed'
+  | 'reversed'
+  | 'canceled'
+  | 'outcome_unknown'
+  | 'outcome_resolved'
+  | 'discovered'
+  | 'reference_updated'
+  | 'attention_needed';
+
+type Changes = Partial<Omit<Refund, 'id' | 'account' | 'provider' | 'version' | 'createdAt' | 'updatedAt' | 'finalAt'>>;
+
+export interface RefundEvent {
+  readonly type: RefundEventType;
+  readonly at: Date;
+  readonly changes: Changes;
+}
+
+const finalStatuses: ReadonlySet<RefundStatus> = new Set(['succeeded', 'failed', 'reversed', 'canceled', 'rejected']);
+
+/** What an event does to a refund. */
+export function evolve(refund: Refund, event: RefundEvent): Refund {
+  const next = { ...refund, ...event.changes, version: refund.version + 1, updatedAt: event.at };
+  if (next.status === refund.status) return next;
+  return { ...next, finalAt: finalStatuses.has(next.status) ? event.at : null };
+}
+
+/** The order to refund, as it came in through either door. */
+export interface RefundOrder {
+  readonly id: string;
+  readonly account: string;
+  readonly provider: string;
+  readonly paymentKey: string;
+  readonly namedPayment: string;
+  /** Null with a null currency: all that is left when it is admitted. */
+  readonly amount: bigint | null;
+  readonly currency: string | null;
+  readonly reason: RefundReason | null;
+  readonly blockCustomer: boolean;
+  readonly reference: string | null;
+  readonly note: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly expectedAvailable: bigint | null;
+}
+
+/** A refund as it begins, before anything was decided about it. */
+export function requested(order: RefundOrder, at: Date): Refund {
+  return {
+    ...order,
+    ordinal: null,
+    status: 'requested',
+    attention: null,
+    holds: 'nothing',
+    origin: 'command',
+    attempt: 1,
+    providerRefundId: null,
+    providerStatus: null,
+    pendingReason: null,
+    failureCode: null,
+    bankReference: null,
+    reportedAt: null,
+    rejection: null,
+    outcome: null,
+    version: 1,
+    createdAt: at,
+    updatedAt: at,
+    finalAt: null,
+  };
+}
+
+/** A refund that somebody else made at the provider: counted, followed, never sent by us. */
+export function discovered(
+  found: { id: string; account: string; provider: string; paymentKey: string; namedPayment: string; report: RefundReport },
+  at: Date,
+): Refund {
+  const { report, ...identity } = found;
+  const start = requested(
+    {
+      ...identity,
+      amount: report.amount,
+      currency: report.currency,
+      reason: null,
+      blockCustomer: false,
+      reference: null,
+      note: null,
+      metadata: {},
+      expectedAvailable: null,
+    },
+    at,
+  );
+  const status = discoveredAs[report.says];
+  return {
+    ...start,
+    origin: 'discovered',
+    status,
+    attention: report.says === 'unclear' ? 'unknown_provider_status' : null,
+    holds: status === 'failed' || status === 'canceled' ? 'nothing' : 'refunded',
+    ...facts(report),
+    finalAt: finalStatuses.has(status) ? at : null,
+  };
+}
+
+/** What a provider says about one attempt. Adapters translate their own words into these; an answer we cannot trust is `unknown`. */
+export type Says =
+  | 'pending'
+  | 'requires_action'
+  | 'succeeded'
+  | 'failed'
+  | 'canceled'
+  /** A definite no: this attempt created nothing. */
+  | 'refused'
+  /** A complete reading shows no such refund. */
+  | 'absent'
+  /** The provider has it, in a status this version does not know. */
+  | 'unclear'
+  /** No answer that can be trusted: the money may have moved. */
+  | 'unknown';
+
+/** One reading of the provider's truth, whichever way it came: our call's answer, a webhook, a poll, a sweep. */
+export interface RefundReport {
+  readonly says: Says;
+  readonly attempt: number;
+  readonly providerRefundId: string | null;
+  /** The provider's own word, verbatim. */
+  readonly providerStatus: string | null;
+  /** Minor units, as the provider has it; null when it did not say. */
+  readonly amount: bigint | null;
+  readonly currency: string | null;
+  readonly pendingReason: string | null;
+  readonly failureCode: string | null;
+  readonly bankReference: string | null;
+  /** With `refused`: our stable code and the provider's words. `attention` when the refusal was not expected. */
+  readonly refusal: { readonly code: string; readonly detail: string; readonly attention: boolean } | null;
+  /** When the provider was asked. */
+  readonly at: Date;
+}
+
+type Move = RefundStatus | 'same' | 'contradiction' | 'backwards';
+
+const taken = {
+  pending: 'pending',
+  requires_action: 'requires_action',
+  succeeded: 'succeeded',
+  failed: 'failed',
+  canceled: 'canceled',
+  refused: 'rejected',
+} as const;
+
+/**
+ * The whole machine: where the refund stands, what the provider says, where it goes. Read it beside docs.stripe.com/refunds.
+ * Before the first send a report is possible too: after a restore from backup the provider knows more than we do.
+ */
+export const meaning: Readonly<Record<RefundStatus, Readonly<Record<Exclude<Says, 'unclear'>, Move>>>> = {
+  requested: { ...taken, refused: 'same', absent: 'same', unknown: 'same' },
+  awaiting_approval: { ...taken, refused: 'same', absent: 'same', unknown: 'same' },
+  approved: { ...taken, absent: 'same', unknown: 'outcome_unknown' },
+  submitted: { ...taken, absent: 'same', unknown: 'outcome_unknown' },
+  outcome_unknown: { ...taken, absent: 'same', unknown: 'same' },
+  pending: { ...taken, pending: 'same', refused: 'same', absent: 'contradiction', unknown: 'same' },
+  requires_action: { ...taken, requires_action: 'same', refused: 'same', absent: 'contradiction', unknown: 'same' },
+  // The shopper's bank may send the money back weeks later: docs.stripe.com/refunds#failed-refunds
+  succeeded: {
+    pending: 'same',
+    requires_action: 'backwards',
+    succeeded: 'same',
+    failed: 'reversed',
+    canceled: 'reversed',
+    refused: 'same',
+    absent: 'contradiction',
+    unknown: 'same',
+  },
+  // Never left, or left and bounced? Two readings may cross, so what comes late and is lower is stale, and a success is for a person.
+  failed: {
+    pending: 'same',
+    requires_action: 'same',
+    succeeded: 'contradiction',
+    failed: 'same',
+    canceled: 'same',
+    refused: 'same',
+    absent: 'same',
+    unknown: 'same',
+  },
+  canceled: {
+    pending: 'same',
+    requires_action: 'same',
+    succeeded: 'contradiction',
+    failed: 'same',
+    canceled: 'same',
+    refused: 'same',
+    absent: 'same',
+    unknown: 'same',
+  },
+  reversed: {
+    pending: 'same',
+    requires_action: 'same',
+    succeeded: 'same',
+    failed: 'same',
+    canceled: 'same',
+    refused: 'same',
+    absent: 'same',
+    unknown: 'same',
+  },
+  // We said that nothing moved. Whatever the provider holds for it proves us wrong.
+  rejected: {
+    pending: 'contradiction',
+    requires_action: 'contradiction',
+    succeeded: 'contradiction',
+    failed: 'same',
+    canceled: 'same',
+    refused: 'same',
+    absent: 'same',
+    unknown: 'same',
+  },
+};
+
+const discoveredAs: Readonly<Record<Says, RefundStatus>> = {
+  pending: 'pending',
+  requires_action: 'requires_action',
+  succeeded: 'succeeded',
+  failed: 'failed',
+  canceled: 'canceled',
+  refused: 'failed',
+  absent: 'failed',
+  unclear: 'pending',
+  unknown: 'outcome_unknown',
+};
+
+/** The room a status takes. A refund that was sent once keeps counting as refunded while the bank asks for new details. */
+function holdsIn(status: RefundStatus, before: Holds): Holds {
+  switch (status) {
+    case 'requested':
+    case 'failed':
+    case 'reversed':
+    case 'canceled':
+    case 'rejected':
+      return 'nothing';
+    case 'succeeded':
+      return 'refunded';
+    case 'awaiting_approval':
+    case 'approved':
+    case 'submitted':
+    case 'outcome_unknown':
+    case 'pending':
+    case 'requires_action':
+      // What the provider already has is a fact: it was never ours to reserve.
+      return before === 'nothing' ? 'refunded' : before;
+  }
+}
+
+const claims: ReadonlySet<Says> = new Set(['pending', 'requires_action', 'succeeded']);
+
+/** What a provider's report does to a refund; an empty list when it is no news. */
+export function recordReport(refund: Refund, report: RefundReport): RefundEvent[] {
+  const at = report.at;
+  if (report.attempt < refund.attempt) {
+    // An old attempt has had its word already, unless it holds money after all: then two attempts may both pay.
+    return claims.has(report.says) ? attention(refund, report, 'contradiction') : [];
+  }
+  if (report.says === 'unclear') return attention(refund, report, 'unknown_provider_status');
+  const stale = refund.reportedAt !== null && at < refund.reportedAt;
+  let move = meaning[refund.status][report.says];
+  if (move === 'backwards') move = stale ? 'same' : 'requires_action';
+  if (move === 'contradiction') return attention(refund, report, 'contradiction');
+  if (move === 'same') return stale ? [] : details(refund, report);
+  if (move === 'rejected') return refusedByProvider(refund, report);
+
+  const events: RefundEvent[] = [];
+  if (refund.status === 'outcome_unknown') events.push({ type: 'outcome_resolved', at, changes: {} });
+  // A contradiction is for a person to end; every other attention is answered by clear news.
+  const kept = refund.attention === 'contradiction' ? refund.attention : null;
+  const clear: Changes = {
+    ...facts(report),
+    status: move,
+    holds: holdsIn(move, refund.holds),
+    attention: kept,
+    ...fixed(refund, report),
+  };
+  if (move === 'outcome_unknown')
+    return [{ type: 'outcome_unknown', at, changes: { status: move, holds: holdsIn(move, refund.holds) } }];
+  events.push({ type: move, at, changes: clear });
+  if (move === 'reversed') events.push({ type: 'attention_needed', at, changes: { attention: 'late_reversal' } });
+  if (differs(refund, report)) events.push({ type: 'attention_needed', at, changes: { attention: 'amount_differs' } });
+  return events;
+}
+
+/** After a restore the provider's refund may be met before "all that is left" was fixed: then its amount is the amount. */
+function fixed(refund: Refund, report: RefundReport): Changes {
+  const outcome = refund.outcome ?? 'accepted';
+  return refund.amount === null && report.amount !== null
+    ? { amount: report.amount, currency: report.currency, outcome }
+    : { outcome };
+}
+
+function differs(refund: Refund, report: RefundReport): boolean {
+  if (report.amount === null || refund.amount === null) return false;
+  return report.amount !== refund.amount || report.currency !== refund.currency;
+}
+
+function refusedByProvider(refund: Refund, report: RefundReport): RefundEvent[] {
+  const at = report.at;
+  const refusal = report.refusal ?? {
+    code: 'provider_refused',
+    detail: 'The provider refused without a reason.',
+    attention: true,
+  };
+  const events: RefundEvent[] = [];
+  if (refund.status === 'outcome_unknown') events.push({ type: 'outcome_resolved', at, changes: {} });
+  // A later attempt that is refused leaves a refund that has failed before: it can be tried again, a rejected one cannot.
+  const type = refund.attempt === 1 ? 'rejected' : 'failed';
+  events.push({
+    type,
+    at,
+    changes: {
+      ...facts(report),
+      status: type,
+      holds: 'nothing',
+      attention: null,
+      ...(type === 'rejected' ? { rejection: { code: refusal.code, detail: refusal.detail } } : { failureCode: refusal.code }),
+    },
+  });
+  if (refusal.attention) events.push({ type: 'attention_needed', at, changes: { attention: 'provider_refused' } });
+  return events;
+}
+
+/** The same status, but something to keep: the bank's reference, a reason for waiting, the provider's id. */
+function details(refund: Refund, report: RefundReport): RefundEvent[] {
+  if (report.says !== refund.status) return [];
+  const news = facts(report);
+  const found = report.bankReference !== null && report.bankReference !== refund.bankReference;
+  const reasonChanged = news.pendingReason !== refund.pendingReason || news.failureCode !== refund.failureCode;
+  if (found) return [{ type: 'reference_updated', at: report.at, changes: news }];
+  if (reasonChanged && (refund.status === 'pending' || refund.status === 'requires_action')) {
+    return [{ type: refund.status, at: report.at, changes: news }];
+  }
+  return [];
+}
+
+/** A contradiction keeps the room taken until a person has looked: the payment must not be refunded a second time meanwhile. */
+function attention(refund: Refund, report: RefundReport, why: Attention): RefundEvent[] {
+  const moneyThere = claims.has(report.says) && refund.holds === 'nothing';
+  if (refund.attention === why && !moneyThere && refund.providerStatus === report.providerStatus) return [];
+  const holds: Changes = moneyThere ? { holds: 'refunded' } : {};
+  const id: Changes =
+    report.providerRefundId !== null && report.attempt >= refund.attempt ? { providerRefundId: report.providerRefundId } : {};
+  return [
+    {
+      type: 'attention_needed',
+      at: report.at,
+      changes: { attention: why, providerStatus: report.providerStatus, ...holds, ...id },
+    },
+  ];
+}
+
+function facts(report: RefundReport): Changes {
+  return {
+    ...(report.providerRefundId === null ? {} : { providerRefundId: report.providerRefundId }),
+    ...(report.bankReference === null ? {} : { bankReference: report.bankReference }),
+    providerStatus: report.providerStatus,
+    pendingReason: report.pendingReason,
+    failureCode: report.failureCode,
+    reportedAt: report.at,
+  };
+}
+
+export interface RefundRefusal {
+  readonly code: 'not_awaiting_approval' | 'not_cancelable' | 'not_retryable' | 'not_resolvable';
+  readonly status: RefundStatus;
+}
+
+/** The first send is committed: from here on the money may have moved. */
+export function submit(refund: Refund, at: Date): RefundEvent[] {
+  return refund.status === 'approved' ? [{ type: 'submitted', at, changes: { status: 'submitted' } }] : [];
+}
+
+export function approve(refund: Refund, at: Date): Result<RefundEvent[], RefundRefusal> {
+  if (refund.status !== 'awaiting_approval') return err({ code: 'not_awaiting_approval', status: refund.status });
+  return ok([{ type: 'approved', at, changes: { status: 'approved' } }]);
+}
+
+/** A second person says no; the room is given back. */
+export function reject(refund: Refund, reason: string, at: Date): Result<RefundEvent[], RefundRefusal> {
+  if (refund.status !== 'awaiting_approval') return err({ code: 'not_awaiting_approval', status: refund.status });
+  const rejection = { code: 'approval_refused', detail: reason };
+  return ok([{ type: 'rejected', at, changes: { status: 'rejected', holds: 'nothing', rejection } }]);
+}
+
+/**
+ * Only what no provider has heard of can be canceled by us; the caller takes the operation away under the same lock.
+ * Nothing here cancels at a provider: Stripe does so only for refunds that wait for the customer, Zamp never.
+ */
+export function cancel(refund: Refund, at: Date): Result<RefundEvent[], RefundRefusal> {
+  switch (refund.status) {
+    case 'requested':
+    case 'awaiting_approval':
+    case 'approved': {
+      const outcome = refund.outcome ?? 'accepted';
+      return ok([{ type: 'canceled', at, changes: { status: 'canceled', holds: 'nothing', outcome } }]);
+    }
+    default:
+      return err({ code: 'not_cancelable', status: refund.status });
+  }
+}
+
+/** Another attempt on purpose, with a new key. Room is taken anew by the caller's admission. */
+export function retry(refund: Refund, at: Date): Result<RefundEvent[], RefundRefusal> {
+  const possible = refund.status === 'failed' || refund.status === 'reversed' || refund.status === 'canceled';
+  if (!possible || refund.origin === 'discovered' || refund.amount === null || refund.attention === 'contradiction') {
+    return err({ code: 'not_retryable', status: refund.status });
+  }
+  return ok([
+    {
+      type: 'approved',
+      at,
+      changes: {
+        status: 'approved',
+        holds: 'reserved',
+        attention: null,
+        attempt: refund.providerRefundId === null && refund.status === 'canceled' ? refund.attempt : refund.attempt + 1,
+        providerRefundId: null,
+        providerStatus: null,
+        pendingReason: null,
+        failureCode: null,
+        bankReference: null,
+        reportedAt: null,
+      },
+    },
+  ]);
+}
