@@ -138,3 +138,10 @@ export function lineThatSaysWhy(output: string, sign: RegExp): string {
   const said = lines.find((line) => line.includes('No space left')) ?? lines.findLast((line) => sign.test(line)) ?? lines.at(-1);
   return said?.trim() ?? 'it does not say why';
 }
+
+/** What to print about an error that ends a script: one line for what a person can put right, the whole stack for a bug of ours. */
+export function inOneLine(error: unknown): string {
+  if (!Error.isError(error)) return String(error);
+  const isDisk = 'code' in error && ['ENOSPC', 'EROFS', 'EACCES', 'EDQUOT'].includes(String(error.code));
+  return error instanceof Obstacle || isDisk ? error.message : (error.stack ?? error.message);
+}
