@@ -78,6 +78,8 @@ export interface KeptCommand {
   readonly type: string;
   readonly digest: string;
   readonly refundId: string | null;
+  /** What it said, where no refund keeps that. Free text of people's, so never published. */
+  readonly body: object | null;
   /** The answer as given, as JSON. */
   readonly answer: string;
   readonly receivedAt: Date;

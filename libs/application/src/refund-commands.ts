@@ -117,6 +117,7 @@ export class RefundCommands {
       type: command.type,
       digest,
       refundId: answer.refund?.id ?? null,
+      body: isRequest ? null : command.body,
       answer: JSON.stringify(answer),
       receivedAt: set.now,
     });

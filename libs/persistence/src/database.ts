@@ -42,7 +42,16 @@ export function dataSource({ url, connections }: DatabaseSettings): DataSource {
 
 const inTheWay = new Set(['40001', '40P01', '23505', '55P03']);
 const away = /^(08|53|57P|58|XX)/;
-const network = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+const network = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
 
 /** What an error of the database means to a use case: try the batch again, wait, or look at what was to be stored. */
 export function meaningOf(error: unknown): unknown {
@@ -50,7 +59,12 @@ export function meaningOf(error: unknown): unknown {
   const { code, message } = coded(error);
   if (inTheWay.has(code)) return new Conflict(`another transaction was in the way (${code})`, { cause: error });
   // 57014 is our own statement_timeout.
-  if (code === '57014' || away.test(code) || network.has(code) || (code === '' && /connection|timeout exceeded|terminated/i.test(message))) {
+  if (
+    code === '57014' ||
+    away.test(code) ||
+    network.has(code) ||
+    (code === '' && /connection|timeout exceeded|terminated/i.test(message))
+  ) {
     return new Unavailable(`the database cannot be used now (${code || message})`, { cause: error });
   }
   return error;

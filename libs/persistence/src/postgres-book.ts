@@ -105,7 +105,8 @@ export class PostgresBook extends Book {
     }
     const locked = new Set(payments.map((payment) => payment.key));
     const refunds = await this.loadRefunds(runner, want, ids, named, [...locked]);
-    for (const { refund } of refunds) if (!locked.has(refund.paymentKey)) throw new Conflict('a refund has moved to another payment');
+    for (const { refund } of refunds)
+      if (!locked.has(refund.paymentKey)) throw new Conflict('a refund has moved to another payment');
     const operations = await this.loadOperations(runner, want, payments, refunds);
     return {
       now,
@@ -132,7 +133,11 @@ export class PostgresBook extends Book {
 
   /** Makes rows for payments that nobody has heard of; returns the keys made. */
   private async hearOf(runner: QueryRunner, want: Want, names: Map<string, string>, keys: Set<string>): Promise<Set<string>> {
-    const unheard = new Map((want.payments ?? []).filter((one) => !names.has(`${one.account}:${one.provider}:${one.name}`)).map((one) => [one.key, one]));
+    const unheard = new Map(
+      (want.payments ?? [])
+        .filter((one) => !names.has(`${one.account}:${one.provider}:${one.name}`))
+        .map((one) => [one.key, one]),
+    );
     if (unheard.size === 0) return new Set();
     const all = [...unheard.values()];
     const given = columns(all, 4, (one) => [one.key, one.account, one.provider, one.name]);
@@ -155,7 +160,13 @@ export class PostgresBook extends Book {
     return found.map((raw) => this.payments.read(raw));
   }
 
-  private async loadRefunds(runner: QueryRunner, want: Want, ids: string[], named: string[][], keys: string[]): Promise<KeptRefund[]> {
+  private async loadRefunds(
+    runner: QueryRunner,
+    want: Want,
+    ids: string[],
+    named: string[][],
+    keys: string[],
+  ): Promise<KeptRefund[]> {
     const waiting = want.waiting === true && keys.length > 0;
     if (ids.length === 0 && (want.providerRefunds ?? []).length === 0 && !waiting) return [];
     const found = (await runner.query(loadRefunds(this.refunds.selection), [ids, ...named, keys, waiting])) as Raw[];
@@ -168,10 +179,17 @@ export class PostgresBook extends Book {
   private async loadProviderRefunds(runner: QueryRunner, want: Want, named: string[][]): Promise<Map<string, string>> {
     if ((want.providerRefunds ?? []).length === 0) return new Map();
     const found = (await runner.query(loadProviderRefunds, named)) as Raw[];
-    return new Map(found.map((raw) => this.providerRefunds.read(raw)).map((row) => [`${row.account}:${row.provider}:${row.id}`, row.refundId]));
+    return new Map(
+      found.map((raw) => this.providerRefunds.read(raw)).map((row) => [`${row.account}:${row.provider}:${row.id}`, row.refundId]),
+    );
   }
 
-  private async loadOperations(runner: QueryRunner, want: Want, payments: readonly Payment[], refunds: readonly KeptRefund[]): Promise<Operation[]> {
+  private async loadOperations(
+    runner: QueryRunner,
+    want: Want,
+    payments: readonly Payment[],
+    refunds: readonly KeptRefund[],
+  ): Promise<Operation[]> {
     const ids = want.operations ?? [];
     if (ids.length === 0 && payments.length === 0) return [];
     const readings = [
@@ -189,14 +207,19 @@ export class PostgresBook extends Book {
 
   private async loadCommands(runner: QueryRunner, want: Want): Promise<KeptCommand[]> {
     if ((want.commands ?? []).length === 0) return [];
-    const found = (await runner.query(`select ${this.commands.selection} from command where id = any($1::uuid[])`, [want.commands])) as Raw[];
+    const found = (await runner.query(`select ${this.commands.selection} from command where id = any($1::uuid[])`, [
+      want.commands,
+    ])) as Raw[];
     return found.map((raw) => this.commands.read(raw)).map((row) => ({ ...row, answer: JSON.stringify(row.answer) }));
   }
 
   private async store(runner: QueryRunner, set: WorkingSet): Promise<void> {
     const { changes } = set;
     // The database refuses room that is not there whatever the order of these; payments come first because others refer to them.
-    await this.payments.update(runner, [...changes.payments].map((key) => set.payment(key)));
+    await this.payments.update(
+      runner,
+      [...changes.payments].map((key) => set.payment(key)),
+    );
     await this.aliases.insert(runner, changes.newAliases, 'on conflict do nothing');
     for (const { from, to } of changes.moved) {
       await runner.query(moveRefunds, [from, to]);
@@ -213,7 +236,8 @@ export class PostgresBook extends Book {
       runner,
       changes.commands.map((command) => ({ ...command, answer: JSON.parse(command.answer) as object })),
     );
-    const operations = (ids: ReadonlySet<string>) => [...ids].flatMap((id) => set.operation(id) ?? []).map((each) => ({ ...each, ordinal: null }));
+    const operations = (ids: ReadonlySet<string>) =>
+      [...ids].flatMap((id) => set.operation(id) ?? []).map((each) => ({ ...each, ordinal: null }));
     await this.operations.update(runner, operations(changes.operations));
     await this.operations.insert(runner, operations(changes.newOperations));
     if (changes.closedLanes.size > 0) await runner.query(promote, [[...changes.closedLanes]]);
@@ -235,7 +259,8 @@ export class PostgresBook extends Book {
 
   private ring({ changes }: WorkingSet): void {
     if (changes.log.length > 0) this.wake.ring('unsealed');
-    if (changes.newOperations.size > 0 || changes.closedLanes.size > 0 || changes.operations.size > 0) this.wake.ring('operations');
+    if (changes.newOperations.size > 0 || changes.closedLanes.size > 0 || changes.operations.size > 0)
+      this.wake.ring('operations');
   }
 }
 

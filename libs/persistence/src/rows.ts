@@ -44,7 +44,7 @@ export class PaymentRow {
   @Text() provider!: string;
   @Text() name!: string;
   @Bool() settled!: boolean;
-  @Json() aliases!: string[];
+  @Json() aliases!: readonly string[];
   @MaybeText() currency!: string | null;
   @Big() captured!: bigint;
   @Big() reserved!: bigint;
@@ -123,6 +123,7 @@ export class CommandRow {
   @Text() type!: string;
   @Text() digest!: string;
   @Column({ type: 'uuid', nullable: true, transformer: refundIds }) refundId!: string | null;
+  @Json({ nullable: true }) body!: object | null;
   @Json() answer!: object;
   @Time() receivedAt!: Date;
 }

@@ -40,7 +40,8 @@ export const findPayments = `
   select payment_key from provider_operation where id = any($5::uuid[]) and payment_key is not null`;
 
 /** The one lock that decisions about a payment take, in key order. */
-export const lockPayments = (selection: string) => `select ${selection} from payment where key = any($1::uuid[]) order by key for update`;
+export const lockPayments = (selection: string) =>
+  `select ${selection} from payment where key = any($1::uuid[]) order by key for update`;
 
 /** Wanted refunds, by id, by the provider's id, and those that wait on the payments when $6 says so (partial index refund_waiting). */
 export const loadRefunds = (selection: string) => `

@@ -127,6 +127,7 @@ const statements = [
      type text not null,
      digest text not null,
      refund_id uuid,
+     body jsonb,
      answer jsonb not null,
      received_at timestamptz not null
    )`,
