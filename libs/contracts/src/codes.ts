@@ -1,0 +1,54 @@
+/**
+ * Every reason for which Redress says no, with the sentence that a person reads. The codes are published: they stay as they are,
+ * new ones may come. Which HTTP status a code has is the HTTP door's business.
+ */
+export const codes = {
+  // The rules refuse. The same code stands in a rejected refund, in a command's outcome and in the HTTP answer.
+  payment_not_found: 'The provider does not know this payment.',
+  payment_not_captured: 'The payment has not been captured, so there is nothing to send back yet.',
+  payment_not_refundable: 'The payment cannot be refunded.',
+  amount_exceeds_available: 'The amount is more than what is left to refund.',
+  nothing_left_to_refund: 'Nothing is left to refund on this payment.',
+  currency_mismatch: 'The currency is not that of the payment.',
+  amount_not_representable: 'The provider cannot carry this amount in this currency.',
+  expected_available_mismatch: 'What is left to refund is not what the caller expected.',
+  reference_already_used: 'Another refund of this account has this reference.',
+  unknown_account: 'No such account is configured for this provider.',
+  outcome_unknown_blocks_payment: 'An earlier refund of this payment has an unknown outcome; it must be settled first.',
+  provider_refused: 'The provider refused the refund, and no money moved.',
+  approval_refused: 'A second person turned the refund down.',
+  approval_expired: 'Nobody approved the refund in time.',
+
+  // An order about a refund that does not fit where it stands.
+  refund_not_found: 'There is no such refund.',
+  not_awaiting_approval: 'The refund does not await approval.',
+  own_approval: 'Whoever asked for a refund cannot approve it.',
+  not_cancelable: 'The refund can no longer be taken back.',
+  not_retryable: 'The refund did not end without effect, so it cannot be tried again.',
+  not_resolvable: 'The outcome of the refund is not unknown.',
+
+  // The same key, another body; over both doors.
+  idempotency_key_reused: 'This idempotency key was used before with other content.',
+  idempotency_key_missing: 'The request needs an Idempotency-Key header.',
+
+  // The message cannot be read.
+  not_json: 'The body is not JSON.',
+  validation_failed: 'Some fields are missing, wrong or unknown.',
+  unsupported_media_type: 'The body must be application/json.',
+  body_too_large: 'The body is too large.',
+  bad_envelope: 'The record is not a CloudEvent that can be read here.',
+
+  // The request as such.
+  unauthorized: 'The request carries no valid key.',
+  forbidden: 'The key does not allow this.',
+  not_found: 'There is nothing at this address.',
+  method_not_allowed: 'The address does not take this method.',
+  too_many_requests: 'Too many requests; wait and try again.',
+  unavailable: 'The service cannot take this now; try again.',
+  internal: 'Something went wrong on our side.',
+} as const;
+
+export type Code = keyof typeof codes;
+
+/** The codes as a list, for schemas. */
+export const codeNames = Object.keys(codes) as Code[];
