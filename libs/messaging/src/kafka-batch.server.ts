@@ -433,12 +433,12 @@ async function settled(answer: unknown): Promise<void> {
   if (isObservable(value)) await lastValueFrom(value, { defaultValue: undefined });
 }
 
-/** kafkajs' own errors make it join again or try again; any other would end it. */
+/** kafkajs' own errors make it join again, or try again. So does a plain one, while a TypeError would end it. */
 async function inKafkasWords(work: Promise<void>): Promise<void> {
   try {
     await work;
   } catch (error) {
-    throw error instanceof KafkaJSError ? error : new KafkaJSError(textOf(error), { retriable: true });
+    throw Error.isError(error) && error.name.startsWith('KafkaJS') ? error : new Error(textOf(error), { cause: error });
   }
 }
 
