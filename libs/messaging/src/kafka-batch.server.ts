@@ -16,14 +16,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
-import {
-  type Consumer,
-  type ConsumerCrashEvent,
-  type EachBatchPayload,
-  type Kafka,
-  type KafkaMessage,
-  KafkaJSError,
-} from 'kafkajs';
+import type { Consumer, ConsumerCrashEvent, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { Fenced, Unavailable } from '#application/errors';
 import type { PartitionOffsets } from '#application/event-log';
