@@ -197,8 +197,8 @@ export class RefundCommands {
   private steer(set: WorkingSet, command: ReceivedCommand): Decided {
     const { refundId } = command.body as { refundId: string };
     const refund = set.refund(refundId);
-    if (refund === undefined || refund.account !== command.account) {
-      return refuse('refund_not_found', null, `There is no refund ${refundId} in account ${command.account}.`);
+    if (refund === undefined) {
+      return refuse('refund_not_found', null, `There is no refund ${refundId}.`);
     }
     const decision = steer(set, refund, command.type, command.body, { causationId: command.key });
     const after = set.kept(refundId).refund;
