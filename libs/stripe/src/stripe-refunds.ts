@@ -211,7 +211,10 @@ function factsOf(intent: Intent | null, charge: Stripe.Charge | null, at: Date):
   if (name === undefined || currency === undefined) throw new Unreadable('the payment has no currency');
   const captured = charge === null ? 0n : fromStripe(charge.amount_captured, currency);
   return {
-    ...{ name, currency, at, basis: 'provider' },
+    name,
+    currency,
+    at,
+    basis: 'provider',
     aliases: charge === null || charge.id === name ? [] : [charge.id],
     captured: captured ?? 0n,
     refusal: captured === null ? notOurUnits(currency) : refusalOf(intent, charge),
