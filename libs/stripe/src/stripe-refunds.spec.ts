@@ -244,6 +244,14 @@ describe('A refusal of a call that was made before', () => {
     });
   });
 
+  it('stands when there is no such payment to list refunds of', async () => {
+    server.answers(json(404, refusal({ code: 'resource_missing', param: 'payment_intent' })));
+    await expect(stripe.send(repeated, 'k', call())).resolves.toMatchObject({
+      report: { says: 'refused', refusal: { code: 'payment_not_found' } },
+    });
+    expect(server.requests).toHaveLength(2);
+  });
+
   it.each([
     ['cannot be had', json(500, refusal({ type: 'api_error' }))],
     ['does not end', json(200, list([], true))],

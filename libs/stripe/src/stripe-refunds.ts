@@ -120,7 +120,9 @@ export class StripeRefunds extends RefundProvider {
       const refunds = await this.refundsOf(named(order.payment), call.now);
       const mine = refunds.find(({ refundId, report }) => refundId === order.refundId && report.attempt === order.attempt);
       return mine?.report ?? null;
-    } catch {
+    } catch (error) {
+      const proof = proofOf(error);
+      if (proof.proves === 'refused' && proof.code === 'payment_not_found') return null;
       return noRefund('unknown', order.attempt, call.now);
     }
   }
