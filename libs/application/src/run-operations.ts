@@ -106,7 +106,8 @@ export class RunOperations {
         const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), {
           causationId: operation.id,
         });
-        const sendable = refund.status === 'submitted' || refund.status === 'outcome_unknown';
+        const sendable =
+          (refund.status === 'submitted' || refund.status === 'outcome_unknown') && refund.attention !== 'contradiction';
         if (!sendable || refund.attempt !== operation.attempt) {
           set.changeOperation(operation.id, {
             state: 'dropped',

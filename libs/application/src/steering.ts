@@ -3,7 +3,7 @@ import { addRefundRead, addSend, addPaymentRead } from '#application/admission';
 import type { Cause, WorkingSet } from '#application/book';
 import { priorities } from '#application/operations';
 import type { Code } from '#contracts/codes';
-import type { RefundCommand, RefundCommandType, RejectRefund, ResolveRefund } from '#contracts/refund-commands';
+import type { RefundCommand, RefundCommandType, ResolveRefund } from '#contracts/refund-commands';
 import { available, room } from '#domain/payment/payment';
 import { approve, cancel, reject, resolve, retry, type Refund, type RefundEvent } from '#domain/refund/refund';
 import { err, ok, type Result } from '#domain/result';
@@ -25,7 +25,7 @@ export function steer(set: WorkingSet, refund: Refund, type: RefundCommandType, 
       return approved;
     }
     case 'redress.RejectRefund.v1':
-      return act(reject(refund, (body as RejectRefund).reason, set.now));
+      return act(reject(refund, set.now));
     case 'redress.CancelRefund.v1': {
       const send = set.openOperations(refund.id).find((operation) => operation.kind === 'refund.send');
       if (send !== undefined && send.firstSentAt !== null) return err({ code: 'not_cancelable' });

@@ -93,9 +93,12 @@ export function readCloudEvent<T extends string>(record: KafkaRecord, types: rea
   };
 }
 
+/** Outcomes and balances have no sequence: they are no step in a payment's story. */
+export type OutgoingAttributes = Omit<EventEnvelope, 'sequence'> & Partial<Pick<EventEnvelope, 'sequence'>>;
+
 /** An event of ours for Kafka, in binary mode. `data` is its JSON text, stored once and never serialized anew. */
 export function writeBinary(
-  attributes: EventEnvelope,
+  attributes: OutgoingAttributes,
   data: string,
 ): { key: Buffer; value: Buffer; headers: Record<string, string> } {
   const { datacontenttype, ...others } = attributes;

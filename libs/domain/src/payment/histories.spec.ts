@@ -163,7 +163,7 @@ function deciding(books: Books, decision: () => void): void {
 function act(books: Books, refund: Refund, what: 'approve' | 'reject' | 'cancel' | 'retry' | 'submit', at: Date): void {
   const answers: Record<typeof what, () => Result<RefundEvent[], unknown>> = {
     approve: () => approve(refund, at),
-    reject: () => reject(refund, 'No.', at),
+    reject: () => reject(refund, at),
     cancel: () => cancel(refund, at),
     submit: () => ok(submit(refund, at)),
     retry: () => (decide(refund, books.payment).ok ? retry(refund, at) : ok([])),

@@ -146,14 +146,14 @@ const machine: Record<RefundStatus, Record<Says, Cell>> = {
     unknown: ['outcome_unknown', ['outcome_unknown'], 'reserved', null],
   },
   outcome_unknown: {
-    pending: ['pending', ['outcome_resolved', 'pending'], 'reserved', null],
-    requires_action: ['requires_action', ['outcome_resolved', 'requires_action'], 'reserved', null],
-    succeeded: ['succeeded', ['outcome_resolved', 'succeeded'], 'refunded', null],
-    failed: ['failed', ['outcome_resolved', 'failed'], 'nothing', null],
-    canceled: ['canceled', ['outcome_resolved', 'canceled'], 'nothing', null],
-    refused: ['rejected', ['outcome_resolved', 'rejected'], 'nothing', null],
+    pending: ['pending', ['pending', 'outcome_resolved'], 'reserved', null],
+    requires_action: ['requires_action', ['requires_action', 'outcome_resolved'], 'reserved', null],
+    succeeded: ['succeeded', ['succeeded', 'outcome_resolved'], 'refunded', null],
+    failed: ['failed', ['failed', 'outcome_resolved'], 'nothing', null],
+    canceled: ['canceled', ['canceled', 'outcome_resolved'], 'nothing', null],
+    refused: ['rejected', ['rejected', 'outcome_resolved'], 'nothing', null],
     absent: ['outcome_unknown', [], 'reserved', null],
-    unclear: ['pending', ['outcome_resolved', 'pending', 'attention_needed'], 'reserved', 'unknown_provider_status'],
+    unclear: ['pending', ['pending', 'outcome_resolved', 'attention_needed'], 'reserved', 'unknown_provider_status'],
     unknown: ['outcome_unknown', [], 'reserved', null],
   },
   pending: {
@@ -531,11 +531,11 @@ describe('Approving and rejecting', () => {
   });
 
   it('gives the room back when the second person says no', () => {
-    const decision = reject(refund('awaiting_approval'), 'Not our policy.', later);
+    const decision = reject(refund('awaiting_approval'), later);
     expect(decision.ok && after(refund('awaiting_approval'), decision.value)).toMatchObject({
       status: 'rejected',
       holds: 'nothing',
-      rejection: { code: 'approval_refused', detail: 'Not our policy.' },
+      rejection: { code: 'approval_refused', detail: 'A second person turned the refund down.' },
       outcome: 'accepted',
       finalAt: later,
     });
@@ -544,7 +544,7 @@ describe('Approving and rejecting', () => {
   it.each(refundStatuses.filter((status) => status !== 'awaiting_approval'))('is refused for a refund that is %s', (status) => {
     const refusal = { ok: false, error: { code: 'not_awaiting_approval', status } };
     expect(approve(refund(status), later)).toEqual(refusal);
-    expect(reject(refund(status), 'No.', later)).toEqual(refusal);
+    expect(reject(refund(status), later)).toEqual(refusal);
   });
 });
 

@@ -379,10 +379,9 @@ function late(refund: Refund, report: RefundReport): RefundEvent[] {
 
 function moved(refund: Refund, report: RefundReport, to: RefundStatus): RefundEvent[] {
   const at = report.at;
-  const events: RefundEvent[] = [];
-  if (refund.status === 'outcome_unknown') events.push({ type: 'outcome_resolved', at, changes: {} });
   const settled: Changes = { status: to, holds: holdsIn(to, refund), attention: unended(refund) };
-  events.push({ type: to, at, changes: { ...facts(report), ...fixed(refund, report), ...settled } });
+  const events: RefundEvent[] = [{ type: to, at, changes: { ...facts(report), ...fixed(refund, report), ...settled } }];
+  if (refund.status === 'outcome_unknown') events.push({ type: 'outcome_resolved', at, changes: {} });
   if (to === 'reversed') return [...events, ...attentionTo(refund, 'late_reversal', at)];
   if (report.says === 'unclear') return [...events, ...attentionTo(refund, 'unknown_provider_status', at)];
   if (differs(refund, report)) return [...events, ...attentionTo(refund, 'amount_differs', at)];
@@ -421,21 +420,17 @@ function refusedByProvider(refund: Refund, report: RefundReport): RefundEvent[] 
     detail: 'The provider refused without a reason.',
     attention: true,
   };
-  const events: RefundEvent[] = [];
-  if (refund.status === 'outcome_unknown') events.push({ type: 'outcome_resolved', at, changes: {} });
   // A later attempt that is refused leaves a refund that has failed before: it can be tried again, a rejected one cannot.
   const type = report.attempt === 1 ? 'rejected' : 'failed';
-  events.push({
-    type,
-    at,
-    changes: {
-      ...facts(report),
-      status: type,
-      holds: holdsIn(type, refund),
-      attention: unended(refund),
-      ...(type === 'rejected' ? { rejection: { code: refusal.code, detail: refusal.detail } } : { failureCode: refusal.code }),
-    },
-  });
+  const changes: Changes = {
+    ...facts(report),
+    status: type,
+    holds: holdsIn(type, refund),
+    attention: unended(refund),
+    ...(type === 'rejected' ? { rejection: { code: refusal.code, detail: refusal.detail } } : { failureCode: refusal.code }),
+  };
+  const events: RefundEvent[] = [{ type, at, changes }];
+  if (refund.status === 'outcome_unknown') events.push({ type: 'outcome_resolved', at, changes: {} });
   return refusal.attention ? [...events, ...attentionTo(refund, 'provider_refused', at)] : events;
 }
 
@@ -502,9 +497,9 @@ export function approve(refund: Refund, at: Date): Result<RefundEvent[], RefundR
 }
 
 /** A second person says no; the room is given back. */
-export function reject(refund: Refund, reason: string, at: Date): Result<RefundEvent[], RefundRefusal> {
+export function reject(refund: Refund, at: Date): Result<RefundEvent[], RefundRefusal> {
   if (refund.status !== 'awaiting_approval') return err({ code: 'not_awaiting_approval', status: refund.status });
-  const rejection = { code: 'approval_refused', detail: reason };
+  const rejection = { code: 'approval_refused', detail: 'A second person turned the refund down.' };
   const changes: Changes = { status: 'rejected', holds: holdsIn('rejected', refund), attention: unended(refund), rejection };
   return ok([{ type: 'rejected', at, changes }]);
 }
@@ -551,5 +546,34 @@ export function retry(refund: Refund, at: Date): Result<RefundEvent[], RefundRef
         reportedAt: null,
       },
     },
+  ]);
+}
+
+/** What a person found out at the provider about a refund that nobody could tell the end of. */
+export interface Finding {
+  readonly outcome: 'succeeded' | 'failed' | 'not_created';
+  readonly providerRefundId: string | null;
+}
+
+/**
+ * A person's word on an unknown outcome, or on a contradiction. It ends the attention; money that is out counts, money that is not gives
+ * its room back. A refund that was never created can be tried again, as after any failure.
+ */
+export function resolve(refund: Refund, found: Finding, at: Date): Result<RefundEvent[], RefundRefusal> {
+  const { status, providerRefundId } = refund;
+  if (status !== 'outcome_unknown' && refund.attention !== 'contradiction') return err({ code: 'not_resolvable', status });
+  const paid = found.outcome === 'succeeded';
+  const to = paid ? 'succeeded' : 'failed';
+  const changes: Changes = {
+    status: to,
+    holds: paid ? 'refunded' : 'nothing',
+    attention: null,
+    outcome: refund.outcome ?? (refund.origin === 'command' ? 'accepted' : null),
+    providerRefundId: found.outcome === 'not_created' ? null : (found.providerRefundId ?? providerRefundId),
+    failureCode: paid ? null : found.outcome,
+  };
+  return ok([
+    { type: to, at, changes },
+    { type: 'outcome_resolved', at, changes: {} },
   ]);
 }
