@@ -37,8 +37,13 @@ export function refundProviderContract(name: string, open: () => Promise<Bench>)
       return { deadline: AbortSignal.timeout(10_000), now: new Date(), trace: (trace) => traces.push(trace), traces };
     };
     const orderOf = (payment: string, amount: bigint): RefundOrderToSend => ({
-      ...{ refundId: `rf_contract_${++count}`, attempt: 1, payment, money: { amount, currency: bench.currency } },
-      ...{ reason: 'requested_by_customer', blockCustomer: false, repeated: false },
+      refundId: `rf_contract_${++count}`,
+      attempt: 1,
+      payment,
+      money: { amount, currency: bench.currency },
+      reason: 'requested_by_customer',
+      blockCustomer: false,
+      repeated: false,
     });
     const keyOf = ({ refundId, attempt }: RefundOrderToSend) => `refund:${refundId}:${attempt}`;
     const send = (order: RefundOrderToSend) => provider.send(order, keyOf(order), call());
@@ -64,7 +69,8 @@ export function refundProviderContract(name: string, open: () => Promise<Bench>)
 
       const read = await provider.read(report.providerRefundId ?? '', call());
       expect(read).toMatchObject({
-        ...{ kind: 'found', payment },
+        kind: 'found',
+        payment,
         refund: { refundId: order.refundId, report: { attempt: 1, amount: 1999n, currency: bench.currency } },
       });
     });
@@ -129,7 +135,8 @@ export function refundProviderContract(name: string, open: () => Promise<Bench>)
 
     it('refuses a payment that does not exist, and does not find it', async () => {
       expect(reported(await send(orderOf('pi_nobody', 1000n)))).toMatchObject({
-        ...{ says: 'refused', providerRefundId: null },
+        says: 'refused',
+        providerRefundId: null,
         refusal: { code: 'payment_not_found' },
       });
       expect(await provider.readPayment('pi_nobody', call())).toMatchObject({ kind: 'absent' });
@@ -158,7 +165,8 @@ export function refundProviderContract(name: string, open: () => Promise<Bench>)
     it('tells why a payment that was not captured cannot be refunded', async () => {
       const payment = await bench.payLater(1000n);
       expect(await provider.readPayment(payment, call())).toMatchObject({
-        ...{ kind: 'found', facts: { refusal: { code: 'payment_not_captured' } } },
+        kind: 'found',
+        facts: { refusal: { code: 'payment_not_captured' } },
       });
     });
 
@@ -171,7 +179,8 @@ export function refundProviderContract(name: string, open: () => Promise<Bench>)
     it('carries what it says it carries, and says so when it does not', () => {
       expect(provider.canCarry({ amount: 1050n, currency: bench.currency })).toMatchObject({ ok: true });
       expect(provider.canCarry({ amount: 0n, currency: bench.currency })).toMatchObject({
-        ...{ ok: false, error: { code: 'amount_not_representable' } },
+        ok: false,
+        error: { code: 'amount_not_representable' },
       });
     });
   });

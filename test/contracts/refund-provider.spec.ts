@@ -10,7 +10,8 @@ interface Books {
 
 /** The simulators with a tester's hands on their controls. */
 async function simulated(provider: 'stripe' | 'zamp', unpaid: string, make: (url: string) => Bench['provider']): Promise<Bench> {
-  const { url, close } = await startSimulators();
+  const simulators = await startSimulators();
+  const { url } = simulators;
   const control = async (path: string, body: object) => {
     const response = await fetch(`${url}/control${path}`, { method: 'POST', body: JSON.stringify({ provider, ...body }) });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
@@ -22,7 +23,9 @@ async function simulated(provider: 'stripe' | 'zamp', unpaid: string, make: (url
     await control('/faults', { call: 'refunds.create', fault: kind, times: 1 });
   };
   return {
-    ...{ provider: make(url), currency: 'USD', close },
+    provider: make(url),
+    currency: 'USD',
+    close: () => simulators.close(),
     pay: (amount) => pay(amount, {}),
     payLater: (amount) => pay(amount, { status: unpaid }),
     loseAnswer: () => fault('drop_answer'),
@@ -62,7 +65,8 @@ function scripted(lists: boolean): Promise<Bench> {
     return name;
   };
   return Promise.resolve({
-    ...{ provider, currency: 'USD' },
+    provider,
+    currency: 'USD',
     pay: (amount) => pay(amount),
     payLater: (amount) => pay(amount, { code: 'payment_not_captured', detail: 'Nothing was captured.' }),
     loseAnswer: async () => provider.nextSends('answer_lost'),

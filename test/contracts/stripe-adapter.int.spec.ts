@@ -23,15 +23,21 @@ if ('missing' in mock) {
     if ('missing' in mock) return;
     running = await mock.start();
     stripe = new StripeRefunds({
-      ...{ account: 'default', apiKey: 'sk_test_123', webhookSecrets: ['whsec_x'] },
+      account: 'default',
+      apiKey: 'sk_test_123',
+      webhookSecrets: ['whsec_x'],
       apiBase: `http://127.0.0.1:${running.port}`,
     });
   }, 600_000);
   afterAll(() => running?.stop());
 
   const order = {
-    ...{ refundId: 'rf_1', attempt: 1, money: { amount: 1050n, currency: 'USD' } },
-    ...{ reason: 'fraudulent', blockCustomer: true, repeated: false },
+    refundId: 'rf_1',
+    attempt: 1,
+    money: { amount: 1050n, currency: 'USD' },
+    reason: 'fraudulent',
+    blockCustomer: true,
+    repeated: false,
   };
 
   it.each(['pi_123', 'ch_123'])('an order to refund %s', async (payment) => {
@@ -55,11 +61,9 @@ if ('missing' in mock) {
 
   it('and refuses what Stripe does not have, so that its word means something', async () => {
     const response = await fetch(`http://127.0.0.1:${running.port}/v1/refunds`, {
-      ...{
-        method: 'POST',
-        body: new URLSearchParams({ amount: '1', hat: 'red' }),
-        headers: { authorization: 'Bearer sk_test_123' },
-      },
+      method: 'POST',
+      body: new URLSearchParams({ amount: '1', hat: 'red' }),
+      headers: { authorization: 'Bearer sk_test_123' },
     });
     expect(response.status).toBe(400);
   });

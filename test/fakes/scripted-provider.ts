@@ -196,7 +196,10 @@ function reportOf(
   refusal: RefundReport['refusal'] = null,
 ): RefundReport {
   return {
-    ...{ says, attempt, at, refusal },
+    says,
+    attempt,
+    at,
+    refusal,
     providerRefundId: refund?.id ?? null,
     providerStatus: refund === null ? null : says,
     amount: refund?.amount ?? null,

@@ -24,6 +24,7 @@ export const codes = {
   payment_not_found: 'The provider does not know this payment.',
   payment_not_captured: 'The payment has not been captured, so there is nothing to send back yet.',
   payment_not_refundable: 'The payment cannot be refunded.',
+  payment_disputed: 'The payment is disputed, so the provider lets nothing of it be sent back now.',
   amount_exceeds_available: 'The amount is more than what is left to refund.',
   nothing_left_to_refund: 'Nothing is left to refund on this payment.',
   currency_mismatch: 'The currency is not that of the payment.',

@@ -133,9 +133,17 @@ export function noRefund(
   refusal: RefundReport['refusal'] = null,
 ): RefundReport {
   return {
-    ...{ says, attempt, refusal, at },
-    ...{ providerRefundId: null, providerStatus: null, amount: null, currency: null },
-    ...{ pendingReason: null, failureCode: null, bankReference: null },
+    says,
+    attempt,
+    refusal,
+    at,
+    providerRefundId: null,
+    providerStatus: null,
+    amount: null,
+    currency: null,
+    pendingReason: null,
+    failureCode: null,
+    bankReference: null,
   };
 }
 

@@ -13,23 +13,42 @@ const account = {
 const notices = new StripeNotices(account);
 
 const refund = {
-  ...{ id: 're_1', object: 'refund', amount: 1050, currency: 'usd', status: 'succeeded', payment_intent: 'pi_1', charge: 'ch_1' },
+  id: 're_1',
+  object: 'refund',
+  amount: 1050,
+  currency: 'usd',
+  status: 'succeeded',
+  payment_intent: 'pi_1',
+  charge: 'ch_1',
   metadata: { redress_refund: 'rf_1', redress_attempt: '2' },
 };
 const event = (more: object = {}, object: unknown = refund) => ({
-  ...{ id: 'evt_1', object: 'event', type: 'refund.updated', livemode: false, created: seconds - 10, data: { object } },
+  id: 'evt_1',
+  object: 'event',
+  type: 'refund.updated',
+  livemode: false,
+  created: seconds - 10,
+  data: { object },
   ...more,
 });
 const thin = (more: object = {}) => ({
-  ...{ id: 'evt_2', object: 'v2.core.event', type: 'v1.refund.updated', livemode: false, created: '2026-11-01T09:59:50.000Z' },
-  ...{ related_object: { id: 're_1', type: 'refund', url: '/v1/refunds/re_1' }, ...more },
+  id: 'evt_2',
+  object: 'v2.core.event',
+  type: 'v1.refund.updated',
+  livemode: false,
+  created: '2026-11-01T09:59:50.000Z',
+  related_object: { id: 're_1', type: 'refund', url: '/v1/refunds/re_1' },
+  ...more,
 });
 
 /** Signed by Stripe's own library, so that our reading is not checked against our own writing. */
 const signed = (body: string, secret = 'whsec_new', timestamp = seconds) =>
   Stripe.webhooks.generateTestHeaderString({ payload: body, secret, timestamp });
 const delivery = (body: string | Buffer, header: string | undefined) => ({
-  ...{ body: Buffer.from(body), headers: { 'stripe-signature': header }, from: null, receivedAt },
+  body: Buffer.from(body),
+  headers: { 'stripe-signature': header },
+  from: null,
+  receivedAt,
 });
 const receive = (value: unknown) => {
   const body = JSON.stringify(value);
@@ -102,19 +121,24 @@ describe("A webhook of Stripe's", () => {
     expect(read).toEqual({
       ok: true,
       value: {
-        ...{ noticeId: 'evt_1', type },
+        noticeId: 'evt_1',
+        type,
         notice: {
-          ...{ about: 'refund', providerRefundId: 're_1', refundId: 'rf_1', payment: 'pi_1' },
+          about: 'refund',
+          providerRefundId: 're_1',
+          refundId: 'rf_1',
+          payment: 'pi_1',
           claim: {
-            ...{
-              says: 'succeeded',
-              attempt: 2,
-              providerRefundId: 're_1',
-              providerStatus: 'succeeded',
-              amount: 1050n,
-              currency: 'USD',
-            },
-            ...{ pendingReason: null, failureCode: null, bankReference: null, refusal: null },
+            says: 'succeeded',
+            attempt: 2,
+            providerRefundId: 're_1',
+            providerStatus: 'succeeded',
+            amount: 1050n,
+            currency: 'USD',
+            pendingReason: null,
+            failureCode: null,
+            bankReference: null,
+            refusal: null,
             at: new Date((seconds - 10) * 1000),
           },
         },

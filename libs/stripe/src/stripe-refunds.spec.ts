@@ -5,17 +5,36 @@ import { isLive, StripeRefunds } from './stripe-refunds.js';
 
 const now = new Date('2026-11-01T10:00:00.000Z');
 const order = {
-  ...{ refundId: 'rf_1', attempt: 2, payment: 'pi_1', money: { amount: 1050n, currency: 'USD' } },
-  ...{ reason: null, blockCustomer: false, repeated: false },
+  refundId: 'rf_1',
+  attempt: 2,
+  payment: 'pi_1',
+  money: { amount: 1050n, currency: 'USD' },
+  reason: null,
+  blockCustomer: false,
+  repeated: false,
 };
 const refund = {
-  ...{ id: 're_1', object: 'refund', amount: 1050, currency: 'usd', status: 'succeeded' },
-  ...{ metadata: { redress_refund: 'rf_1', redress_attempt: '2' }, payment_intent: 'pi_1', charge: 'ch_1' },
+  id: 're_1',
+  object: 'refund',
+  amount: 1050,
+  currency: 'usd',
+  status: 'succeeded',
+  metadata: { redress_refund: 'rf_1', redress_attempt: '2' },
+  payment_intent: 'pi_1',
+  charge: 'ch_1',
 };
 const list = (data: unknown[], more = false) => ({ object: 'list', data, has_more: more, url: '/v1/refunds' });
 const charge = {
-  ...{ id: 'ch_1', object: 'charge', amount: 10000, amount_captured: 10000, currency: 'usd', captured: true },
-  ...{ status: 'succeeded', payment_intent: 'pi_1', transfer_data: null, refunds: list([refund]) },
+  id: 'ch_1',
+  object: 'charge',
+  amount: 10000,
+  amount_captured: 10000,
+  currency: 'usd',
+  captured: true,
+  status: 'succeeded',
+  payment_intent: 'pi_1',
+  transfer_data: null,
+  refunds: list([refund]),
 };
 const intent = { id: 'pi_1', object: 'payment_intent', status: 'succeeded', currency: 'usd', latest_charge: charge };
 const refusal = (error: object) => ({ error: { type: 'invalid_request_error', message: 'No.', ...error } });
@@ -25,7 +44,9 @@ let stripe: StripeRefunds;
 beforeAll(async () => {
   server = await ScriptedServer.start();
   stripe = new StripeRefunds({
-    ...{ account: 'default', apiKey: 'sk_test_secret', webhookSecrets: ['whsec_x'] },
+    account: 'default',
+    apiKey: 'sk_test_secret',
+    webhookSecrets: ['whsec_x'],
     apiBase: server.url,
   });
 });
@@ -49,8 +70,17 @@ describe("A refund's status at Stripe", () => {
     await expect(stripe.send(order, 'k', call())).resolves.toEqual({
       kind: 'report',
       report: {
-        ...{ says, attempt: 2, providerRefundId: 're_1', providerStatus: status, amount: 1050n, currency: 'USD' },
-        ...{ pendingReason: 'processing', failureCode: 'declined', bankReference: null, refusal: null, at: now },
+        says,
+        attempt: 2,
+        providerRefundId: 're_1',
+        providerStatus: status,
+        amount: 1050n,
+        currency: 'USD',
+        pendingReason: 'processing',
+        failureCode: 'declined',
+        bankReference: null,
+        refusal: null,
+        at: now,
       },
     });
   });
@@ -82,8 +112,10 @@ describe('A refund is ordered from Stripe', () => {
     server.answers(json(200, refund));
     await stripe.send({ ...order, payment }, 'k', call());
     expect(sent()).toEqual({
-      ...{ ...names, amount: '1050' },
-      ...{ 'metadata[redress_refund]': 'rf_1', 'metadata[redress_attempt]': '2' },
+      ...names,
+      amount: '1050',
+      'metadata[redress_refund]': 'rf_1',
+      'metadata[redress_attempt]': '2',
     });
   });
 
@@ -195,7 +227,8 @@ describe('A refusal of a call that was made before', () => {
     const answer = await stripe.send(repeated, 'k', call());
     expect(answer).toMatchObject({ report: { says: 'succeeded', attempt: 2, providerRefundId: 're_1' } });
     expect(server.requests.map(({ path }) => path)).toEqual([
-      ...['/v1/refunds', '/v1/refunds?payment_intent=pi_1&limit=100'],
+      '/v1/refunds',
+      '/v1/refunds?payment_intent=pi_1&limit=100',
       '/v1/refunds?payment_intent=pi_1&limit=100&starting_after=re_0',
     ]);
   });
@@ -209,6 +242,14 @@ describe('A refusal of a call that was made before', () => {
     await expect(stripe.send(repeated, 'k', call())).resolves.toMatchObject({
       report: { says: 'refused', refusal: { code: 'nothing_left_to_refund' } },
     });
+  });
+
+  it('stands when there is no such payment to list refunds of', async () => {
+    server.answers(json(404, refusal({ code: 'resource_missing', param: 'payment_intent' })));
+    await expect(stripe.send(repeated, 'k', call())).resolves.toMatchObject({
+      report: { says: 'refused', refusal: { code: 'payment_not_found' } },
+    });
+    expect(server.requests).toHaveLength(2);
   });
 
   it.each([
@@ -232,7 +273,8 @@ describe('A refund is read from Stripe', () => {
   ])('and is %s', async (_what, metadata, refundId, attempt) => {
     server.answers(json(200, { ...refund, metadata }));
     await expect(stripe.read('re_1', call())).resolves.toMatchObject({
-      ...{ kind: 'found', payment: 'pi_1' },
+      kind: 'found',
+      payment: 'pi_1',
       refund: { refundId, report: { attempt, providerRefundId: 're_1', at: now } },
     });
   });

@@ -120,7 +120,9 @@ export class StripeRefunds extends RefundProvider {
       const refunds = await this.refundsOf(named(order.payment), call.now);
       const mine = refunds.find(({ refundId, report }) => refundId === order.refundId && report.attempt === order.attempt);
       return mine?.report ?? null;
-    } catch {
+    } catch (error) {
+      const proof = proofOf(error);
+      if (proof.proves === 'refused' && proof.code === 'payment_not_found') return null;
       return noRefund('unknown', order.attempt, call.now);
     }
   }
@@ -211,7 +213,10 @@ function factsOf(intent: Intent | null, charge: Stripe.Charge | null, at: Date):
   if (name === undefined || currency === undefined) throw new Unreadable('the payment has no currency');
   const captured = charge === null ? 0n : fromStripe(charge.amount_captured, currency);
   return {
-    ...{ name, currency, at, basis: 'provider' },
+    name,
+    currency,
+    at,
+    basis: 'provider',
     aliases: charge === null || charge.id === name ? [] : [charge.id],
     captured: captured ?? 0n,
     refusal: captured === null ? notOurUnits(currency) : refusalOf(intent, charge),

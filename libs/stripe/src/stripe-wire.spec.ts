@@ -15,12 +15,23 @@ import { StripeRefunds } from './stripe-refunds.js';
 
 const now = new Date('2026-11-01T10:00:00.000Z');
 const order = {
-  ...{ refundId: 'rf_1', attempt: 1, payment: 'pi_1', money: { amount: 1050n, currency: 'USD' } },
-  ...{ reason: null, blockCustomer: false, repeated: false },
+  refundId: 'rf_1',
+  attempt: 1,
+  payment: 'pi_1',
+  money: { amount: 1050n, currency: 'USD' },
+  reason: null,
+  blockCustomer: false,
+  repeated: false,
 };
 const refund = {
-  ...{ id: 're_1', object: 'refund', amount: 1050, currency: 'usd', status: 'succeeded' },
-  ...{ metadata: { redress_refund: 'rf_1', redress_attempt: '1' }, payment_intent: 'pi_1', charge: 'ch_1' },
+  id: 're_1',
+  object: 'refund',
+  amount: 1050,
+  currency: 'usd',
+  status: 'succeeded',
+  metadata: { redress_refund: 'rf_1', redress_attempt: '1' },
+  payment_intent: 'pi_1',
+  charge: 'ch_1',
 };
 
 let server: ScriptedServer;
@@ -28,7 +39,9 @@ let stripe: StripeRefunds;
 beforeAll(async () => {
   server = await ScriptedServer.start();
   stripe = new StripeRefunds({
-    ...{ account: 'default', apiKey: 'sk_test_secret', webhookSecrets: ['whsec_x'] },
+    account: 'default',
+    apiKey: 'sk_test_secret',
+    webhookSecrets: ['whsec_x'],
     apiBase: `${server.url}/stripe/`,
   });
 });
@@ -49,8 +62,10 @@ describe('A call to Stripe', () => {
     const [request] = server.requests;
     expect(request).toMatchObject({ method: 'POST', path: '/stripe/v1/refunds' });
     expect(Object.fromEntries(new URLSearchParams(request?.body))).toEqual({
-      ...{ payment_intent: 'pi_1', amount: '1050' },
-      ...{ 'metadata[redress_refund]': 'rf_1', 'metadata[redress_attempt]': '1' },
+      payment_intent: 'pi_1',
+      amount: '1050',
+      'metadata[redress_refund]': 'rf_1',
+      'metadata[redress_attempt]': '1',
     });
     expect(request?.headers).toMatchObject({ 'idempotency-key': 'refund:rf_1:1', authorization: 'Bearer sk_test_secret' });
     expect(request?.headers).not.toHaveProperty('x-stripe-client-telemetry');

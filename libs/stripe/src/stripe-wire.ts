@@ -72,7 +72,11 @@ export class StripeWire implements Stripe.HttpClient {
 
     const timeout = AbortSignal.timeout(timeoutMs);
     const request = {
-      ...{ host, port, method, path: `${this.prefix}${path}`, headers: { ...headers } },
+      host,
+      port,
+      method,
+      path: `${this.prefix}${path}`,
+      headers: { ...headers },
       signal: AbortSignal.any([call.deadline, timeout]),
     };
     let answer: Answer;

@@ -5,7 +5,10 @@ import { StripeAccounts, StripeModule } from './stripe.module.js';
 
 class Settings {
   readonly accounts = ['default', 'second'].map((account) => ({
-    ...{ account, apiKey: 'sk_test_x', webhookSecrets: ['whsec_x'], apiBase: 'https://api.stripe.com' },
+    account,
+    apiKey: 'sk_test_x',
+    webhookSecrets: ['whsec_x'],
+    apiBase: 'https://api.stripe.com',
   }));
 }
 
@@ -17,7 +20,8 @@ describe('The Stripe module', () => {
     const module = await Test.createTestingModule({
       imports: [
         StripeModule.forRootAsync({
-          ...{ imports: [SettingsModule], inject: [Settings] },
+          imports: [SettingsModule],
+          inject: [Settings],
           useFactory: (settings: Settings) => settings.accounts,
         }),
       ],

@@ -24,7 +24,7 @@ export class StripeModule {
     const accounts: FactoryProvider<StripeAccounts> = {
       provide: StripeAccounts,
       inject,
-      useFactory: async (...args: Parameters<typeof useFactory>) => new StripeAccounts(await useFactory(...args)),
+      useFactory: async (...args: unknown[]) => new StripeAccounts(await useFactory(...args)),
     };
     return { module: StripeModule, imports, providers: [accounts], exports: [StripeAccounts] };
   }

@@ -4,8 +4,13 @@ import { noticeDigest, ZampNotices } from './zamp-notices.js';
 
 const receivedAt = new Date('2026-11-01T10:00:00.000Z');
 const account = {
-  ...{ account: 'default', merchantId: 'm_1', apiKey: 'zamp_test_key', secret: 'zamp_test_secret', previousSecret: 'old_secret' },
-  ...{ apiBase: 'https://zamp.test', webhookAddresses: ['34.87.148.68'] },
+  account: 'default',
+  merchantId: 'm_1',
+  apiKey: 'zamp_test_key',
+  secret: 'zamp_test_secret',
+  previousSecret: 'old_secret',
+  apiBase: 'https://zamp.test',
+  webhookAddresses: ['34.87.148.68'],
 };
 const notices = new ZampNotices(account);
 const notice = (type: string, id: string, status: string, more: object = {}) =>
@@ -22,7 +27,8 @@ describe("A notice in Zamp's name", () => {
     expect(receive(body, signature)).toEqual({
       ok: true,
       value: {
-        ...{ noticeId: 'refund:rf_demo_0001:succeeded', type: 'refund.succeeded' },
+        noticeId: 'refund:rf_demo_0001:succeeded',
+        type: 'refund.succeeded',
         notice: { about: 'refund', providerRefundId: 'rf_demo_0001', refundId: null, payment: null, claim: null },
       },
     });
@@ -31,7 +37,8 @@ describe("A notice in Zamp's name", () => {
     ).toEqual({
       ok: true,
       value: {
-        ...{ noticeId: 'payment_session:ps_demo_0001:initiated', type: 'payment_session.initiated' },
+        noticeId: 'payment_session:ps_demo_0001:initiated',
+        type: 'payment_session.initiated',
         notice: { about: 'payment', payment: 'ps_demo_0001' },
       },
     });

@@ -16,16 +16,35 @@ import { requestSignature } from './zamp-wire.js';
 
 const now = new Date('2026-11-01T10:00:00.000Z');
 const order = {
-  ...{ refundId: 'rf_1', attempt: 1, payment: 'ps_1', money: { amount: 1999n, currency: 'AED' } },
-  ...{ reason: 'fraudulent', blockCustomer: true, repeated: false },
+  refundId: 'rf_1',
+  attempt: 1,
+  payment: 'ps_1',
+  money: { amount: 1999n, currency: 'AED' },
+  reason: 'fraudulent',
+  blockCustomer: true,
+  repeated: false,
 };
 const refund = {
-  ...{ id: 'zr_1', merchant_id: 'm_1', payment_session_id: 'ps_1', reference_id: 'rf_1', amount: 19.99, currency_code: 'AED' },
-  ...{ remarks: '', status: 'initiated', failure_code: '', created_at: '2026-11-01T09:00:00.12345678Z' },
+  id: 'zr_1',
+  merchant_id: 'm_1',
+  payment_session_id: 'ps_1',
+  reference_id: 'rf_1',
+  amount: 19.99,
+  currency_code: 'AED',
+  remarks: '',
+  status: 'initiated',
+  failure_code: '',
+  created_at: '2026-11-01T09:00:00.12345678Z',
 };
 const session = {
-  ...{ id: 'ps_1', merchant_id: 'm_1', reference_id: 'order-7', status: 'succeeded', failure_code: '', amount: 100 },
-  ...{ source_currency: 'AED', risk_score: 'lowRisk' },
+  id: 'ps_1',
+  merchant_id: 'm_1',
+  reference_id: 'order-7',
+  status: 'succeeded',
+  failure_code: '',
+  amount: 100,
+  source_currency: 'AED',
+  risk_score: 'lowRisk',
 };
 
 let server: ScriptedServer;
@@ -33,8 +52,12 @@ let zamp: ZampRefunds;
 beforeAll(async () => {
   server = await ScriptedServer.start();
   zamp = new ZampRefunds({
-    ...{ account: 'default', merchantId: 'm_1', apiKey: 'zamp_test_key', secret: 'zamp_test_secret' },
-    ...{ apiBase: `${server.url}/zamp/`, webhookAddresses: [] },
+    account: 'default',
+    merchantId: 'm_1',
+    apiKey: 'zamp_test_key',
+    secret: 'zamp_test_secret',
+    apiBase: `${server.url}/zamp/`,
+    webhookAddresses: [],
   });
 });
 afterAll(() => server.close());
@@ -54,7 +77,9 @@ describe('A call to Zamp', () => {
     expect(request).toMatchObject({ method: 'POST', path: '/zamp/payments/v1/refunds' });
     expect(request?.body).toBe('{"payment_session_id":"ps_1","amount":19.99,"reference_id":"rf_1"}');
     expect(request?.headers).toMatchObject({
-      ...{ 'x-zamp-merchantid': 'm_1', 'x-zamp-idempotency-key': 'refund:rf_1:1', 'content-type': 'application/json' },
+      'x-zamp-merchantid': 'm_1',
+      'x-zamp-idempotency-key': 'refund:rf_1:1',
+      'content-type': 'application/json',
       'x-zamp-signature': '3Zg484H1xgTCIFDsolycpgdU63o+etaQSXuU5ueKGUY=',
     });
     expect(call.traces).toMatchObject([
@@ -146,12 +171,22 @@ describe("A refund's status at Zamp", () => {
   ])('%s means %s', async (status, says) => {
     server.answers(json(200, { data: { ...refund, status } }));
     await expect(zamp.read('zr_1', context())).resolves.toEqual({
-      ...{ kind: 'found', payment: 'ps_1' },
+      kind: 'found',
+      payment: 'ps_1',
       refund: {
         refundId: 'rf_1',
         report: {
-          ...{ says, attempt: 1, providerRefundId: 'zr_1', providerStatus: status, amount: 1999n, currency: 'AED' },
-          ...{ pendingReason: null, failureCode: null, bankReference: null, refusal: null, at: now },
+          says,
+          attempt: 1,
+          providerRefundId: 'zr_1',
+          providerStatus: status,
+          amount: 1999n,
+          currency: 'AED',
+          pendingReason: null,
+          failureCode: null,
+          bankReference: null,
+          refusal: null,
+          at: now,
         },
       },
     });

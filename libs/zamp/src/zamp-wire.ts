@@ -112,7 +112,7 @@ export function requestSignature(apiKey: string, secret: string): string {
 async function textOf(response: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
     length += chunk.length;
     if (length > largestAnswer) throw new Error(`an answer of more than ${largestAnswer} bytes`);
     chunks.push(chunk);

@@ -5,7 +5,12 @@ import { ZampAccounts, ZampModule } from './zamp.module.js';
 
 class Settings {
   readonly accounts = ['default', 'second'].map((account) => ({
-    ...{ account, merchantId: 'm_1', apiKey: 'k', secret: 's', apiBase: 'https://zamp.test', webhookAddresses: [] },
+    account,
+    merchantId: 'm_1',
+    apiKey: 'k',
+    secret: 's',
+    apiBase: 'https://zamp.test',
+    webhookAddresses: [],
   }));
 }
 
@@ -17,7 +22,8 @@ describe('The Zamp module', () => {
     const module = await Test.createTestingModule({
       imports: [
         ZampModule.forRootAsync({
-          ...{ imports: [SettingsModule], inject: [Settings] },
+          imports: [SettingsModule],
+          inject: [Settings],
           useFactory: (settings: Settings) => settings.accounts,
         }),
       ],

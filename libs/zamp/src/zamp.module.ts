@@ -24,7 +24,7 @@ export class ZampModule {
     const accounts: FactoryProvider<ZampAccounts> = {
       provide: ZampAccounts,
       inject,
-      useFactory: async (...args: Parameters<typeof useFactory>) => new ZampAccounts(await useFactory(...args)),
+      useFactory: async (...args: unknown[]) => new ZampAccounts(await useFactory(...args)),
     };
     return { module: ZampModule, imports, providers: [accounts], exports: [ZampAccounts] };
   }
