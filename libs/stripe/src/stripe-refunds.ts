@@ -76,7 +76,7 @@ export class StripeRefunds extends RefundProvider {
     }
     return this.wire.during(call, async (): Promise<SendAnswer> => {
       try {
-        const refund = await this.stripe.refunds.create(
+        const made = await this.stripe.refunds.create(
           {
             ...named(order.payment),
             amount: units.value,
@@ -85,7 +85,7 @@ export class StripeRefunds extends RefundProvider {
           },
           { idempotencyKey: key, maxNetworkRetries: 0, timeout: timeoutMs },
         );
-        const found = foundRefund(refund, call.now);
+        const found = foundRefund(await this.asItIsNow(made), call.now);
         const report =
           found === null ? noRefund('unknown', order.attempt, call.now) : { ...found.report, attempt: order.attempt };
         return { kind: 'report', report };
@@ -93,6 +93,13 @@ export class StripeRefunds extends RefundProvider {
         return this.afterRefusal(error, order, call);
       }
     });
+  }
+
+  /** A repeated key brings back the first answer, word for word and up to a day old; what became of the refund since stands in the refund. */
+  private async asItIsNow(made: Stripe.Response<Stripe.Refund>): Promise<Stripe.Refund> {
+    if (made.lastResponse.headers['idempotent-replayed'] !== 'true') return made;
+    // Read in vain, the first answer still proves that the refund is there; its webhook or a poll brings the rest.
+    return this.stripe.refunds.retrieve(made.id).catch(() => made);
   }
 
   private async afterRefusal(error: unknown, order: RefundOrderToSend, call: CallContext): Promise<SendAnswer> {
