@@ -217,6 +217,24 @@ describe('What a refusal of Stripe proves about a refund', () => {
   });
 });
 
+describe('An answer that Stripe has given before', () => {
+  const replayed = json(200, refund, { 'idempotent-replayed': 'true' });
+
+  it('is read back, because the refund may have gone on since', async () => {
+    server.answers(replayed, json(200, { ...refund, status: 'failed', failure_reason: 'expired_or_canceled_card' }));
+    const answer = await stripe.send({ ...order, repeated: true }, 'k', call());
+    expect(answer).toMatchObject({ report: { says: 'failed', failureCode: 'expired_or_canceled_card', providerRefundId: 're_1' } });
+    expect(server.requests.map(({ path }) => path)).toEqual(['/v1/refunds', '/v1/refunds/re_1']);
+  });
+
+  it('still proves that the refund is there when it cannot be read back', async () => {
+    server.answers(replayed, json(404, refusal({ code: 'resource_missing', param: 'id' })));
+    await expect(stripe.send({ ...order, repeated: true }, 'k', call())).resolves.toMatchObject({
+      report: { says: 'succeeded', providerRefundId: 're_1' },
+    });
+  });
+});
+
 describe('A refusal of a call that was made before', () => {
   const repeated = { ...order, repeated: true };
   const nothingLeft = json(400, refusal({ code: 'charge_already_refunded' }));
