@@ -24,7 +24,8 @@ export type ChildOptions = {
 };
 
 // The shell becomes the program, and leaves a watcher beside it that sees our end of the pipe close: also when we are killed with -9.
-const asChildOfOurs = '(cat <&3 >/dev/null 2>&1; kill $$ 2>/dev/null) 2>/dev/null & exec 3<&-; exec "$@"';
+const asChildOfOurs =
+  '(cat <&3 >/dev/null 2>&1; kill $$ 2>/dev/null; sleep 10; kill -9 -$$) >/dev/null 2>&1 & exec 3<&-; exec "$@"';
 
 /**
  * Starts a program in a process group of its own, so that Ctrl-C in the terminal reaches only us and we choose the order in which things end.
