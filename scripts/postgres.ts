@@ -58,7 +58,7 @@ export async function startPostgres({ dir, port = 0, throwaway = false }: Postgr
 
   // Before the server, so that there is no moment in which it could outlive us.
   const stopIt = '"$1" stop -m fast -w -t 20 -D "$2" || "$1" stop -m immediate -w -D "$2"';
-  const script = `cat >/dev/null; ${stopIt}${throwaway ? '; rm -rf "$2"' : ''}`;
+  const script = `read -r _; ${stopIt}${throwaway ? '; rm -rf "$2"' : ''}`;
   const watcher = spawn('/bin/sh', ['-c', script, 'sh', pgCtl, data], {
     ...user,
     detached: true,

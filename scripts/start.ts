@@ -12,15 +12,14 @@ import { join, relative, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { type Child, inOneLine, lastLines, Obstacle, portFor, run, startChild } from './child.js';
+import { type Child, inOneLine, lastLines, Obstacle, portFor, run, running, startChild } from './child.js';
 import { startKafka } from './kafka.js';
 import { startPostgres } from './postgres.js';
 
 if (existsSync('.env')) process.loadEnvFile('.env');
 const dir = resolve(setting('REDRESS_DIR') ?? '.redress');
 
-/** What runs, for a second Ctrl-C; and how to end it all, the last started first. */
-const children: Child[] = [];
+/** How to end it all, the last started first. */
 const ends: (() => Promise<unknown>)[] = [];
 let ending = false;
 
@@ -38,6 +37,7 @@ try {
 }
 ending = true;
 for (const end of ends.toReversed()) await end();
+await Promise.all([...running].map((child) => child.stop(1000))); // What was still coming up.
 process.exit(exitCode);
 
 async function startAll(): Promise<void> {
@@ -70,6 +70,7 @@ async function startAll(): Promise<void> {
   }
   const parts = [startPart('api', service), startPart('worker', service)];
   await atEnd(() => Promise.all(parts.map((part) => part.stop(30_000))));
+  if (simulators !== undefined) await answersOk(`${simulators}/control/books`);
   await answersOk(`${api}/health/ready`);
   const samples = simulators === undefined ? {} : await samplePayments(simulators, simulated);
   tell({ api, simulators, database, brokers, samples });
@@ -194,7 +195,6 @@ function startPart(name: string, env: NodeJS.ProcessEnv): Child {
   rmSync(log, { force: true });
   const child = startChild(process.execPath, [`dist/apps/${name}/src/main.js`], { log, env });
   void child.ended.then(() => broken.reject(new Obstacle(lastWords(name, log))));
-  children.push(child);
   return child;
 }
 
@@ -256,7 +256,7 @@ function tell({ api, simulators, database, brokers, samples }: Running): void {
     `curl -sS ${api}/v1/refunds -H "authorization: Bearer ${key}" -H 'content-type: application/json' -H 'idempotency-key: ${name}-${today}' -d '${body}'`;
   const headers = `ce_specversion:1.0,ce_id:${today},ce_source:/terminal,ce_type:redress.RequestRefund.v1,content-type:application/json`;
   const paymentId = samples.stripe ?? 'pi_of_yours';
-  const overKafka = `printf '%s\t%s\t%s\n' '${headers}' '${paymentId}' '${refund('stripe', paymentId, 500, 'USD')}' |
+  const overKafka = `printf '%s\\t%s\\t%s\\n' '${headers}' '${paymentId}' '${refund('stripe', paymentId, 500, 'USD')}' |
     ${folder === undefined ? '' : `REDRESS_DIR='${folder}' `}npm run --silent kafka -- console-producer --topic refunds.commands.v1 --reader-property parse.key=true --reader-property parse.headers=true`;
   const feed = `curl -sS "${api}/v1/events?limit=20" -H "authorization: Bearer ${key}"`;
 
@@ -292,6 +292,6 @@ function onSignal(): void {
     interrupted.resolve(undefined);
   } else if (Date.now() - firstSignal > 1000) {
     // Sooner it is npm, handing on the signal that the terminal has already sent to all of us.
-    for (const child of children) void child.stop(0);
+    for (const child of running) void child.stop(0);
   }
 }
