@@ -162,6 +162,7 @@ async function usableFolder(dir: string, user: ServerUser): Promise<string> {
 async function makeCluster(binaries: string, data: string, user: ServerUser): Promise<void> {
   const fresh = `${data}.new`;
   rmSync(fresh, { recursive: true, force: true });
+  mkdirSync(dirname(fresh), { recursive: true, mode: 0o755 });
   mkdirSync(fresh, { mode: 0o700 });
   if (user.uid !== undefined && user.gid !== undefined) chownSync(fresh, user.uid, user.gid);
   const flags = ['--username=postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync', '--no-instructions'];
