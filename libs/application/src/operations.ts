@@ -46,7 +46,7 @@ export interface Operation {
 /** Who goes first when more is due than can be called: what waits for an answer, then sends, then polls. */
 export const priorities = { send: 10, waitingRead: 20, noticeRead: 30, poll: 40 } as const;
 
-/** An operation in hand, with what it is about as it stood when it was claimed. */
+/** An operation whose call has begun; with its refund and payment as they stood then, where it sends. */
 export interface Claimed {
   readonly operation: Operation;
   readonly refund: Refund | null;
@@ -56,7 +56,7 @@ export interface Claimed {
 /** The queue side of the operations table. Claiming takes no other lock than the rows themselves, and skips what others hold. */
 export abstract class OperationQueue {
   /** Takes up to `limit` due heads for `leaseMs`, by the database's clock. */
-  abstract claim(limit: number, leaseMs: number): Promise<Claimed[]>;
+  abstract claim(limit: number, leaseMs: number): Promise<Operation[]>;
   /** Keeps what is still in flight; what was taken over meanwhile is not renewed. */
   abstract renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void>;
   /** Hands back what was claimed and not begun. */

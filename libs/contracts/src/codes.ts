@@ -1,3 +1,20 @@
+/** Why a Kafka record is not a CloudEvent that we take. */
+export const envelopeCodes = {
+  empty_value: 'The record has no value.',
+  missing_ce_id: 'The record has no ce_id, or an empty one.',
+  missing_ce_source: 'The record has no ce_source, or an empty one.',
+  missing_ce_type: 'The record has no ce_type, or an empty one.',
+  wrong_ce_specversion: 'ce_specversion must be there and be 1.0.',
+  wrong_ce_type: 'This ce_type is not taken on this topic.',
+  wrong_ce_time: 'ce_time must be a time as in RFC 3339.',
+  wrong_attribute: 'An attribute is longer than 255 characters, is not UTF-8, has a NUL character, or stands there twice.',
+  wrong_content_type: 'The content-type must be application/json, or application/cloudevents+json for structured mode.',
+  broken_envelope: 'The value is not one JSON object, as structured mode needs it.',
+  missing_data: 'The event has no data.',
+} as const;
+
+export type EnvelopeCode = keyof typeof envelopeCodes;
+
 /**
  * Every reason for which Redress says no, with the sentence that a person reads. The codes are published: they stay as they are,
  * new ones may come. Which HTTP status a code has is the HTTP door's business.
@@ -7,6 +24,7 @@ export const codes = {
   payment_not_found: 'The provider does not know this payment.',
   payment_not_captured: 'The payment has not been captured, so there is nothing to send back yet.',
   payment_not_refundable: 'The payment cannot be refunded.',
+  payment_disputed: 'The payment is disputed, so the provider lets nothing of it be sent back now.',
   amount_exceeds_available: 'The amount is more than what is left to refund.',
   nothing_left_to_refund: 'Nothing is left to refund on this payment.',
   currency_mismatch: 'The currency is not that of the payment.',
@@ -36,7 +54,7 @@ export const codes = {
   validation_failed: 'Some fields are missing, wrong or unknown.',
   unsupported_media_type: 'The body must be application/json.',
   body_too_large: 'The body is too large.',
-  bad_envelope: 'The record is not a CloudEvent that can be read here.',
+  ...envelopeCodes,
 
   // The request as such.
   unauthorized: 'The request carries no valid key.',

@@ -20,6 +20,8 @@ type About = {
   /** One sentence for the schemas: what it is, whose, which unit. */
   readonly about: string;
   readonly example?: unknown;
+  /** What the class fills in where it is left out; said to readers only. */
+  readonly otherwise?: unknown;
   readonly optional?: true;
   readonly nullable?: true;
 };
@@ -36,6 +38,7 @@ function field(must: string, test: (value: unknown) => boolean, schema: JsonSche
   const described = {
     ...(about.nullable ? orNull(schema) : schema),
     description: about.about,
+    ...(about.otherwise === undefined ? {} : { default: about.otherwise }),
     ...(about.example === undefined ? {} : { examples: [about.example] }),
   };
   return (target, name) => {
@@ -178,7 +181,12 @@ export function TextMap(about: About): PropertyDecorator {
     {
       type: 'object',
       maxProperties: entries.most,
-      propertyNames: { minLength: 1, maxLength: entries.name, pattern: `^(?!${entries.reserved})[^\\[\\]\\u0000]*$` },
+      propertyNames: {
+        type: 'string',
+        minLength: 1,
+        maxLength: entries.name,
+        pattern: `^(?!${entries.reserved})[^\\[\\]\\u0000]*$`,
+      },
       additionalProperties: { type: 'string', minLength: 1, maxLength: entries.value, pattern: STORABLE },
     },
     about,
@@ -260,8 +268,7 @@ export function trueOnlyWith(field: string, other: string, value: string): Betwe
     holds: (body) => body[field] !== true || body[other] === value,
     told: () => `${field} may be true only where ${other} is ${value}`,
     schema: {
-      if: { required: [field], properties: { [field]: { const: true } } },
-      then: { required: [other], properties: { [other]: { const: value } } },
+      anyOf: [{ properties: { [field]: { const: false } } }, { required: [other], properties: { [other]: { const: value } } }],
     },
   };
 }
@@ -272,7 +279,7 @@ export function notWith(field: string, other: string, value: string): Between {
     fields: [field],
     holds: (body) => body[other] !== value,
     told: () => `${field} cannot be given where ${other} is ${value}`,
-    schema: { if: { required: [other], properties: { [other]: { const: value } } }, then: { properties: { [field]: false } } },
+    schema: { not: { required: [field, other], properties: { [other]: { const: value } } } },
   };
 }
 

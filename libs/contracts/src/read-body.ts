@@ -63,7 +63,10 @@ export function fieldErrors(errors: readonly ValidationError[], parent = ''): Fi
     const path = join(parent, error.property);
     const own = Object.entries(error.constraints ?? {}).flatMap(([name, message]): FieldError[] => {
       if (name === 'whitelistValidation') return [{ path, message: `${error.property} is not known here: leave it out` }];
-      if (name === 'nestedValidation') return []; // The field's own rule has said that it must be an object.
+      if (name === 'nestedValidation') {
+        // A field of its own has said so by its own rule; an entry of a list has none.
+        return Object.keys(error.constraints ?? {}).length > 1 ? [] : [{ path, message: `${error.property} must be an object` }];
+      }
       if (name !== ENTRIES) return [{ path, message }];
       return entryProblems(error.value).map((entry) => ({
         path: join(path, entry.name),
@@ -74,8 +77,14 @@ export function fieldErrors(errors: readonly ValidationError[], parent = ''): Fi
   });
 }
 
-function refuse(code: 'not_json' | 'validation_failed', errors: FieldError[]) {
-  return { ok: false, code, errors } as const;
+/** Bounds what a body can make us say, in number and length, and keeps it storable: the names in it are the sender's. */
+function refuse(code: 'not_json' | 'validation_failed', errors: readonly FieldError[]) {
+  const told = errors.slice(0, 50).map(({ path, message }) => ({ path: printable(path), message: printable(message) }));
+  return { ok: false, code, errors: told } as const;
+}
+
+function printable(text: string): string {
+  return text.slice(0, 400).replaceAll('\0', '\ufffd').toWellFormed();
 }
 
 function join(parent: string, name: string): string {
@@ -119,7 +128,10 @@ function isDeep(value: unknown, depth: number): boolean {
 
 function inspect(value: unknown, path: string, depth: number, problems: FieldError[]): void {
   if (value === inexact) {
-    problems.push({ path, message: `${lastOf(path)} must be a whole number in plain digits, up to ${Number.MAX_SAFE_INTEGER}` });
+    problems.push({
+      path,
+      message: `${lastOf(path)} holds a number that cannot be kept exactly: write a whole number in plain digits, up to ${Number.MAX_SAFE_INTEGER}`,
+    });
   }
   if (typeof value !== 'object' || value === null) return;
   if (depth > MAX_DEPTH) {

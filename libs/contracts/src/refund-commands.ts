@@ -35,7 +35,7 @@ const RefundId = () => OurId('rf', { about: 'The refund, by our id.', example: '
   trueOnlyWith('blockCustomer', 'reason', 'fraudulent'),
 ])
 export class RequestRefund {
-  @Account({ about: 'The configured account at the provider.', example: 'default', optional: true })
+  @Account({ about: 'The configured account at the provider.', otherwise: 'default', optional: true })
   readonly account: string = 'default';
 
   @OneOf(providers, { about: 'Who took the payment.', example: 'stripe' })

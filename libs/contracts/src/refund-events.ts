@@ -18,14 +18,7 @@ import {
   type Class,
 } from '#contracts/fields';
 import { codeNames, type Code } from '#contracts/codes';
-import {
-  providers,
-  refundReasons,
-  resolutions,
-  type Provider,
-  type RefundReason,
-  type Resolution,
-} from '#contracts/refund-commands';
+import { providers, refundReasons, type Provider, type RefundReason } from '#contracts/refund-commands';
 
 /** Where a refund stands. */
 export const refundStatuses = [
@@ -161,8 +154,8 @@ export class Refund extends RefundSummary {
   declare readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** What is left of a payment, as the compacted topic carries it. */
-@Message('The balance of a payment; all amounts in minor units of its currency.')
+/** What is left of a payment. */
+@Message('The balance of a payment.')
 export class Balance {
   @Account({ about: 'The configured account at the provider.', example: 'default' })
   declare readonly account: string;
@@ -175,9 +168,6 @@ export class Balance {
 
   @Words({ about: 'Other ids of the same payment, such as its charges.', example: ['ch_3QxYz'] })
   declare readonly aliases: readonly string[];
-
-  @Currency({ about: 'ISO 4217.', example: 'USD' })
-  declare readonly currency: string;
 
   @Whole({ min: 0, of: 'minor units', about: 'What was taken from the shopper.', example: 10000 })
   declare readonly captured: number;
@@ -215,15 +205,21 @@ export class Balance {
 }
 
 /** The data of `redress.payment.refundability_changed.v1`. */
-@Message('The newest balance of a payment.')
+@Message('The newest balance of a payment; all amounts in minor units of its currency.')
 export class Refundability extends Balance {
+  @Currency({ about: 'ISO 4217.', example: 'USD' })
+  declare readonly currency: string;
+
   @Whole({ min: 1, about: 'Rises with every change of the payment; ignore a lower one.', example: 7 })
   declare readonly version: number;
 }
 
 /** A payment as HTTP shows it. */
-@Message('A payment: its balance, and its refunds.')
+@Message('A payment: its balance in minor units of its currency, and its refunds.')
 export class Payment extends Balance {
+  @Currency({ about: 'ISO 4217; null until the provider was read for the first time.', example: 'USD', nullable: true })
+  declare readonly currency: string | null;
+
   @ListOf(Refund, { about: 'Its refunds, newest first.' })
   declare readonly refunds: readonly Refund[];
 
@@ -242,23 +238,6 @@ export class RefundChanged {
 
   @OneOf(refundStatuses, { about: 'Its status before; null when it is new.', example: 'pending', nullable: true })
   declare readonly previousStatus: RefundStatus | null;
-}
-
-/** The data of `redress.refund.outcome_resolved.v1`. */
-@Message('A refund whose outcome was unknown, and how it was settled.')
-export class RefundOutcomeResolved extends RefundChanged {
-  @OneOf(resolutions, { about: 'What became of it.', example: 'succeeded' })
-  declare readonly outcome: Resolution;
-
-  @OneOf(['provider', 'person'], { about: 'Who told us.', example: 'provider' })
-  declare readonly by: 'provider' | 'person';
-}
-
-/** The data of `redress.refund.reference_updated.v1`. */
-@Message("A refund whose bank reference or provider's id became known or changed.")
-export class RefundReferenceUpdated extends RefundChanged {
-  @Text({ max: 255, about: 'The bank reference before.', example: '74208086300000000000000', nullable: true })
-  declare readonly previousBankReference: string | null;
 }
 
 /** The data of `redress.refund.attention_needed.v1`. */
@@ -282,9 +261,9 @@ export const refundEvents = {
   'redress.refund.reversed.v1': RefundChanged,
   'redress.refund.canceled.v1': RefundChanged,
   'redress.refund.outcome_unknown.v1': RefundChanged,
-  'redress.refund.outcome_resolved.v1': RefundOutcomeResolved,
+  'redress.refund.outcome_resolved.v1': RefundChanged,
   'redress.refund.discovered.v1': RefundChanged,
-  'redress.refund.reference_updated.v1': RefundReferenceUpdated,
+  'redress.refund.reference_updated.v1': RefundChanged,
   'redress.refund.attention_needed.v1': RefundAttentionNeeded,
 } as const satisfies Record<string, Class>;
 export type RefundEventType = keyof typeof refundEvents;
@@ -329,9 +308,6 @@ export class FirstOutcome {
 
   @Text({ max: 1000, about: 'Why, as a sentence.', example: 'The amount is more than what is left to refund.', optional: true })
   declare readonly detail?: string;
-
-  @Time({ about: 'When.', example: '2026-01-31T09:30:00.000Z' })
-  declare readonly at: string;
 }
 
 /** The data of `redress.command.repeated.v1`: seen before, so nothing was done again. */
@@ -378,16 +354,22 @@ export class EventEnvelope {
   @OneOf(['application/json'], { about: 'Of data.', example: 'application/json' })
   declare readonly datacontenttype: 'application/json';
 
-  @Text({ max: 512, about: "Kafka's key: account, provider and payment.", example: 'default:stripe:pi_3QxYz' })
+  @Text({
+    max: 512,
+    about: "Kafka's key: account, provider and payment; of an outcome without a payment, the command's source and id.",
+    example: 'default:stripe:pi_3QxYz',
+  })
   declare readonly partitionkey: string;
 
   @Shaped({
     pattern: /^\d{1,19}$/,
     must: 'a whole number as text',
-    about: "The payment's own count of events, over all topics; ignore one that is lower than what you have seen.",
+    about:
+      "The payment's own count of events; ignore one that is lower than what you have seen. Outcomes and balances have none.",
     example: '7',
+    optional: true,
   })
-  declare readonly sequence: string;
+  declare readonly sequence?: string;
 
   @Text({
     max: 255,

@@ -1,7 +1,7 @@
 /**
- * The topics of refunds. The key of everything that Redress writes is `<account>:<provider>:<paymentId>`, so one payment's events
- * stay in one partition and in order; the partition is chosen as Kafka's own clients do (murmur2 of the key), so that a producer
- * in any language that uses the same key lands in the same one. Commands may use any key that keeps one payment together.
+ * The topics of refunds. What Redress writes about a payment has the key `<account>:<provider>:<paymentId>`, so it stays in one
+ * partition and in order; the partition is chosen as Kafka's own clients do (murmur2 of the key), so a producer in any language
+ * that uses the same key lands in the same one. Commands may use any key that keeps one payment together.
  */
 export const topics = {
   refundCommands: 'refunds.commands.v1',

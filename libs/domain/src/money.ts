@@ -14,7 +14,7 @@ export function money(amount: bigint, currency: string): Money {
 
 /** Minor digits of a currency by ISO 4217, or undefined when the list does not have it. Providers differ for some: see their libraries. */
 export function exponentOf(currency: string): number | undefined {
-  return exponents[currency];
+  return Object.hasOwn(exponents, currency) ? exponents[currency] : undefined;
 }
 
 /** Comparing two currencies is a bug, so it throws. What a provider reports in another currency is kept as a value of its own. */
@@ -29,6 +29,7 @@ export function isMore(a: Money, b: Money): boolean {
 
 /** Major units as exact decimal text: 1999 minor units with exponent 2 are "19.99", 5 with 3 are "0.005". */
 export function toDecimal(amount: bigint, exponent: number): string {
+  if (amount < 0n) throw new RangeError(`money is never negative, got ${amount}`);
   const digits = amount.toString().padStart(exponent + 1, '0');
   return exponent === 0 ? digits : `${digits.slice(0, -exponent)}.${digits.slice(-exponent)}`;
 }

@@ -4,6 +4,7 @@
  * Two kinds of change meet here and are kept apart. Decisions take room (`reserved`) and never more than is available; the database
  * refuses it as well. Facts of the provider are stored whatever they do, so a payment can be overdrawn: that is told, never refused.
  */
+import { money, type Money } from '../money.js';
 import { evolve, type Refund, type RefundEvent, type Rejection } from '../refund/refund.js';
 import { err, ok, type Result } from '../result.js';
 
@@ -24,7 +25,7 @@ export interface Payment {
   readonly disputed: bigint;
   readonly lost: bigint;
   /** Whether the provider's own list stands behind the figures, or only our records (Zamp cannot be listed). */
-  readonly basis: 'provider' | 'own_records';
+  readonly basis: 'provider' | 'records';
   /** When the provider was last asked about the payment; null before the first reading. */
   readonly readAt: Date | null;
   /** Why the provider's facts allow no refund at all, if so. */
@@ -80,7 +81,7 @@ export interface PaymentFacts {
   readonly aliases: readonly string[];
   readonly currency: string;
   readonly captured: bigint;
-  readonly basis: 'provider' | 'own_records';
+  readonly basis: 'provider' | 'records';
   /** Why nothing of it can be refunded now (not captured, being returned by the provider), or null. */
   readonly refusal: Rejection | null;
   readonly at: Date;
@@ -93,7 +94,8 @@ export function recordFacts(payment: Payment, facts: PaymentFacts): Payment {
     ...payment,
     name,
     settled: true,
-    aliases: [...new Set([...payment.aliases, ...facts.aliases])],
+    // What a caller called it stays a way to find it.
+    aliases: [...new Set([...payment.aliases, payment.name, ...facts.aliases])].filter((alias) => alias !== name),
     currency,
     captured,
     basis,
@@ -103,9 +105,9 @@ export function recordFacts(payment: Payment, facts: PaymentFacts): Payment {
   };
 }
 
-/** The provider knows no such payment: nothing can be refunded, until a later reading finds it. */
+/** The provider knows no such payment, or denies one it had shown: nothing can be refunded, until a later reading finds it. */
 export function recordAbsence(payment: Payment, at: Date): Payment {
-  if (payment.captured > 0n || (payment.readAt !== null && at < payment.readAt)) return payment;
+  if (payment.readAt !== null && at < payment.readAt) return payment;
   const refusal = {
     code: 'payment_not_found',
     detail: `${payment.provider} has no payment ${payment.name} in account ${payment.account}.`,
@@ -149,6 +151,8 @@ export type Admission =
  */
 export function admit(refund: Refund, payment: Payment, terms: AdmissionTerms): Admission {
   const { now } = terms;
+  // Decided before, or canceled while the payment was read.
+  if (refund.status !== 'requested') return { decided: true, events: [] };
   const fresh = payment.readAt !== null && now.getTime() - payment.readAt.getTime() <= terms.factsMaxAgeMs;
   if (payment.readAt === null) return { decided: false };
 
@@ -169,7 +173,7 @@ export function admit(refund: Refund, payment: Payment, terms: AdmissionTerms): 
 }
 
 /** What the rules say with the facts as they stand: the amount that is admitted, or why not. */
-export function decide(refund: Refund, payment: Payment): Result<{ amount: bigint; currency: string }, Rejection> {
+export function decide(refund: Refund, payment: Payment): Result<Money, Rejection> {
   const refuse = (code: string, detail: string) => err({ code, detail });
   if (payment.refusal !== null) return err(payment.refusal);
   const currency = payment.currency ?? '';
@@ -178,7 +182,8 @@ export function decide(refund: Refund, payment: Payment): Result<{ amount: bigin
     return refuse('currency_mismatch', `The payment is in ${currency}, the refund in ${refund.currency}.`);
   }
   if (left === 0n) return refuse('nothing_left_to_refund', `Nothing is left of the ${payment.captured} ${currency} captured.`);
-  if (refund.expectedAvailable !== null && refund.expectedAvailable !== left) {
+  // What the caller expected was true when it was admitted; another attempt later is not held to it.
+  if (refund.outcome === null && refund.expectedAvailable !== null && refund.expectedAvailable !== left) {
     return refuse(
       'expected_available_mismatch',
       `${refund.expectedAvailable} ${currency} was expected to be available, ${left} is.`,
@@ -186,7 +191,7 @@ export function decide(refund: Refund, payment: Payment): Result<{ amount: bigin
   }
   const amount = refund.amount ?? left;
   if (amount > left) return refuse('amount_exceeds_available', `${amount} ${currency} was asked for, ${left} is available.`);
-  return ok({ amount, currency });
+  return ok(money(amount, currency));
 }
 
 /** Applies events to a refund and its payment together, so that the figures can never drift from the refunds they are made of. */

@@ -9,8 +9,8 @@ export type Notice =
       /** Ours, if the notice carries it; the payment it names, if any. */
       readonly refundId: string | null;
       readonly payment: string | null;
-      /** What the notice claims. Believed only where it says what is known already; else it is read back. */
-      readonly claim: RefundReport;
+      /** What the notice claims, if it claims anything. Believed only where it says what is known already; else it is read back. */
+      readonly claim: RefundReport | null;
     }
   | { readonly about: 'payment'; readonly payment: string }
   /** Genuine, and nothing we act on. */
@@ -33,7 +33,7 @@ export interface RawDelivery {
 }
 
 export interface NoticeRefusal {
-  readonly code: 'forged' | 'too_old' | 'unreadable' | 'foreign_address';
+  readonly code: 'forged' | 'too_old' | 'too_early' | 'unreadable' | 'foreign_address';
   readonly detail: string;
 }
 

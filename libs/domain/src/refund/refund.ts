@@ -115,9 +115,10 @@ export interface RefundEvent {
 
 const finalStatuses: ReadonlySet<RefundStatus> = new Set(['succeeded', 'failed', 'reversed', 'canceled', 'rejected']);
 
-/** What an event does to a refund. */
+/** What an event does to a refund. A report bears the time of asking, which may lie before our last change. */
 export function evolve(refund: Refund, event: RefundEvent): Refund {
-  const next = { ...refund, ...event.changes, version: refund.version + 1, updatedAt: event.at };
+  const updatedAt = event.at > refund.updatedAt ? event.at : refund.updatedAt;
+  const next = { ...refund, ...event.changes, version: refund.version + 1, updatedAt };
   if (next.status === refund.status) return next;
   return { ...next, finalAt: finalStatuses.has(next.status) ? event.at : null };
 }
@@ -232,7 +233,7 @@ export interface RefundReport {
   readonly at: Date;
 }
 
-type Move = RefundStatus | 'same' | 'contradiction' | 'backwards';
+type Move = RefundStatus | 'same' | 'contradiction' | 'unclear';
 
 const taken = {
   pending: 'pending',
@@ -241,73 +242,58 @@ const taken = {
   failed: 'failed',
   canceled: 'canceled',
   refused: 'rejected',
+  // The provider has it: nothing of it may be sent or canceled here any more. A person is told what it said.
+  unclear: 'pending',
+} as const;
+
+// Its room is free again, so whatever the provider still holds for it is for a person. Readings that crossed are sorted out before.
+const over = {
+  pending: 'contradiction',
+  requires_action: 'contradiction',
+  succeeded: 'contradiction',
+  failed: 'same',
+  canceled: 'same',
+  refused: 'same',
+  absent: 'same',
+  unclear: 'contradiction',
+  unknown: 'same',
 } as const;
 
 /**
  * The whole machine: where the refund stands, what the provider says, where it goes. Read it beside docs.stripe.com/refunds.
  * Before the first send a report is possible too: after a restore from backup the provider knows more than we do.
  */
-export const meaning: Readonly<Record<RefundStatus, Readonly<Record<Exclude<Says, 'unclear'>, Move>>>> = {
+export const meaning: Readonly<Record<RefundStatus, Readonly<Record<Says, Move>>>> = {
   requested: { ...taken, refused: 'same', absent: 'same', unknown: 'same' },
   awaiting_approval: { ...taken, refused: 'same', absent: 'same', unknown: 'same' },
   approved: { ...taken, absent: 'same', unknown: 'outcome_unknown' },
   submitted: { ...taken, absent: 'same', unknown: 'outcome_unknown' },
   outcome_unknown: { ...taken, absent: 'same', unknown: 'same' },
-  pending: { ...taken, pending: 'same', refused: 'same', absent: 'contradiction', unknown: 'same' },
-  requires_action: { ...taken, requires_action: 'same', refused: 'same', absent: 'contradiction', unknown: 'same' },
-  // The shopper's bank may send the money back weeks later: docs.stripe.com/refunds#failed-refunds
+  pending: { ...taken, pending: 'same', refused: 'same', absent: 'contradiction', unclear: 'unclear', unknown: 'same' },
+  requires_action: {
+    ...taken,
+    requires_action: 'same',
+    refused: 'same',
+    absent: 'contradiction',
+    unclear: 'unclear',
+    unknown: 'same',
+  },
+  // The shopper's bank may send the money back weeks later, or ask for other details: docs.stripe.com/refunds#failed-refunds
   succeeded: {
     pending: 'same',
-    requires_action: 'backwards',
+    requires_action: 'requires_action',
     succeeded: 'same',
     failed: 'reversed',
     canceled: 'reversed',
     refused: 'same',
     absent: 'contradiction',
+    unclear: 'unclear',
     unknown: 'same',
   },
-  // Never left, or left and bounced? Two readings may cross, so what comes late and is lower is stale, and a success is for a person.
-  failed: {
-    pending: 'same',
-    requires_action: 'same',
-    succeeded: 'contradiction',
-    failed: 'same',
-    canceled: 'same',
-    refused: 'same',
-    absent: 'same',
-    unknown: 'same',
-  },
-  canceled: {
-    pending: 'same',
-    requires_action: 'same',
-    succeeded: 'contradiction',
-    failed: 'same',
-    canceled: 'same',
-    refused: 'same',
-    absent: 'same',
-    unknown: 'same',
-  },
-  reversed: {
-    pending: 'same',
-    requires_action: 'same',
-    succeeded: 'same',
-    failed: 'same',
-    canceled: 'same',
-    refused: 'same',
-    absent: 'same',
-    unknown: 'same',
-  },
-  // We said that nothing moved. Whatever the provider holds for it proves us wrong.
-  rejected: {
-    pending: 'contradiction',
-    requires_action: 'contradiction',
-    succeeded: 'contradiction',
-    failed: 'same',
-    canceled: 'same',
-    refused: 'same',
-    absent: 'same',
-    unknown: 'same',
-  },
+  failed: over,
+  canceled: over,
+  reversed: over,
+  rejected: over,
 };
 
 const discoveredAs: Readonly<Record<Says, RefundStatus>> = {
@@ -322,15 +308,18 @@ const discoveredAs: Readonly<Record<Says, RefundStatus>> = {
   unknown: 'outcome_unknown',
 };
 
-/** The room a status takes. A refund that was sent once keeps counting as refunded while the bank asks for new details. */
-function holdsIn(status: RefundStatus, before: Holds): Holds {
+/**
+ * The room a status takes. A refund that was sent once keeps counting as refunded while the bank asks for new details.
+ * Under a contradiction nothing is given back: the payment must not be refunded a second time before a person has looked.
+ */
+function holdsIn(status: RefundStatus, refund: Refund): Holds {
   switch (status) {
     case 'requested':
     case 'failed':
     case 'reversed':
     case 'canceled':
     case 'rejected':
-      return 'nothing';
+      return refund.attention === 'contradiction' ? refund.holds : 'nothing';
     case 'succeeded':
       return 'refunded';
     case 'awaiting_approval':
@@ -340,57 +329,88 @@ function holdsIn(status: RefundStatus, before: Holds): Holds {
     case 'pending':
     case 'requires_action':
       // What the provider already has is a fact: it was never ours to reserve.
-      return before === 'nothing' ? 'refunded' : before;
+      return refund.holds === 'nothing' ? 'refunded' : refund.holds;
   }
 }
 
-const claims: ReadonlySet<Says> = new Set(['pending', 'requires_action', 'succeeded']);
+/** The provider holds a refund that has paid or may yet pay. */
+const alive: ReadonlySet<Says> = new Set(['pending', 'requires_action', 'succeeded', 'unclear']);
 
 /** What a provider's report does to a refund; an empty list when it is no news. */
 export function recordReport(refund: Refund, report: RefundReport): RefundEvent[] {
-  const at = report.at;
-  if (report.attempt < refund.attempt) {
-    // An old attempt has had its word already, unless it holds money after all: then two attempts may both pay.
-    return claims.has(report.says) ? attention(refund, report, 'contradiction') : [];
+  // What another of the provider's refunds does is no word on ours, unless it holds money too: then both may pay.
+  if (isAnother(refund, report)) return alive.has(report.says) ? attention(refund, report, 'contradiction') : [];
+  if (refund.reportedAt !== null && report.at < refund.reportedAt) return late(refund, report);
+  const move = meaning[refund.status][report.says];
+  switch (move) {
+    case 'same':
+      return details(refund, report);
+    case 'contradiction':
+      return attention(refund, report, 'contradiction');
+    case 'unclear':
+      return attention(refund, report, 'unknown_provider_status');
+    case 'outcome_unknown':
+      return [{ type: move, at: report.at, changes: { status: move } }];
+    case 'rejected':
+      return refusedByProvider(refund, report);
+    default:
+      return moved(refund, report, move);
   }
-  if (report.says === 'unclear') return attention(refund, report, 'unknown_provider_status');
-  const stale = refund.reportedAt !== null && at < refund.reportedAt;
-  let move = meaning[refund.status][report.says];
-  if (move === 'backwards') move = stale ? 'same' : 'requires_action';
-  if (move === 'contradiction') return attention(refund, report, 'contradiction');
-  if (move === 'same') return stale ? [] : details(refund, report);
-  if (move === 'rejected') return refusedByProvider(refund, report);
+}
 
-  const events: RefundEvent[] = [];
+/** Whether it speaks of another refund than the one we follow: an earlier attempt's, or a second one made for this attempt. */
+function isAnother(refund: Refund, report: RefundReport): boolean {
+  if (report.attempt !== refund.attempt) return report.attempt < refund.attempt;
+  const [ours, theirs] = [refund.providerRefundId, report.providerRefundId];
+  return ours !== null && theirs !== null && ours !== theirs;
+}
+
+/** Older than what we believe, so no news of how it stands; but it may show what we had said was never there, or what came before. */
+function late(refund: Refund, report: RefundReport): RefundEvent[] {
+  if (meaning[refund.status] !== over || !alive.has(report.says) || refund.attention === 'contradiction') return [];
+  if (refund.status === 'rejected' || refund.providerRefundId === null) return attention(refund, report, 'contradiction');
+  if (refund.status === 'reversed' || report.says !== 'succeeded') return [];
+  // Two readings crossed: it had succeeded before it failed.
+  return [
+    { type: 'reversed', at: report.at, changes: { status: 'reversed' } },
+    ...attentionTo(refund, 'late_reversal', report.at),
+  ];
+}
+
+function moved(refund: Refund, report: RefundReport, to: RefundStatus): RefundEvent[] {
+  const at = report.at;
+  const settled: Changes = { status: to, holds: holdsIn(to, refund), attention: unended(refund) };
+  const events: RefundEvent[] = [{ type: to, at, changes: { ...facts(report), ...fixed(refund, report), ...settled } }];
   if (refund.status === 'outcome_unknown') events.push({ type: 'outcome_resolved', at, changes: {} });
-  // A contradiction is for a person to end; every other attention is answered by clear news.
-  const kept = refund.attention === 'contradiction' ? refund.attention : null;
-  const clear: Changes = {
-    ...facts(report),
-    status: move,
-    holds: holdsIn(move, refund.holds),
-    attention: kept,
-    ...fixed(refund, report),
-  };
-  if (move === 'outcome_unknown')
-    return [{ type: 'outcome_unknown', at, changes: { status: move, holds: holdsIn(move, refund.holds) } }];
-  events.push({ type: move, at, changes: clear });
-  if (move === 'reversed') events.push({ type: 'attention_needed', at, changes: { attention: 'late_reversal' } });
-  if (differs(refund, report)) events.push({ type: 'attention_needed', at, changes: { attention: 'amount_differs' } });
+  if (to === 'reversed') return [...events, ...attentionTo(refund, 'late_reversal', at)];
+  if (report.says === 'unclear') return [...events, ...attentionTo(refund, 'unknown_provider_status', at)];
+  if (differs(refund, report)) return [...events, ...attentionTo(refund, 'amount_differs', at)];
   return events;
+}
+
+/** What only a person can end; every other attention is answered by clear news. */
+function unended(refund: Refund): Attention | null {
+  return refund.attention === 'contradiction' || refund.attention === 'amount_differs' ? refund.attention : null;
+}
+
+/** Nothing outranks a contradiction: it keeps the room taken and stops another attempt. */
+function attentionTo(refund: Refund, why: Attention, at: Date): RefundEvent[] {
+  const known = refund.attention === 'contradiction' || (why === 'amount_differs' && refund.attention === why);
+  return known ? [] : [{ type: 'attention_needed', at, changes: { attention: why } }];
 }
 
 /** After a restore the provider's refund may be met before "all that is left" was fixed: then its amount is the amount. */
 function fixed(refund: Refund, report: RefundReport): Changes {
-  const outcome = refund.outcome ?? 'accepted';
+  // What others made at the provider answers no command.
+  const outcome = refund.origin === 'command' ? (refund.outcome ?? 'accepted') : null;
   return refund.amount === null && report.amount !== null
-    ? { amount: report.amount, currency: report.currency, outcome }
+    ? { amount: report.amount, currency: report.currency ?? refund.currency, outcome }
     : { outcome };
 }
 
 function differs(refund: Refund, report: RefundReport): boolean {
   if (report.amount === null || refund.amount === null) return false;
-  return report.amount !== refund.amount || report.currency !== refund.currency;
+  return report.amount !== refund.amount || (report.currency !== null && report.currency !== refund.currency);
 }
 
 function refusedByProvider(refund: Refund, report: RefundReport): RefundEvent[] {
@@ -400,58 +420,60 @@ function refusedByProvider(refund: Refund, report: RefundReport): RefundEvent[] 
     detail: 'The provider refused without a reason.',
     attention: true,
   };
-  const events: RefundEvent[] = [];
-  if (refund.status === 'outcome_unknown') events.push({ type: 'outcome_resolved', at, changes: {} });
   // A later attempt that is refused leaves a refund that has failed before: it can be tried again, a rejected one cannot.
-  const type = refund.attempt === 1 ? 'rejected' : 'failed';
-  events.push({
-    type,
-    at,
-    changes: {
-      ...facts(report),
-      status: type,
-      holds: 'nothing',
-      attention: null,
-      ...(type === 'rejected' ? { rejection: { code: refusal.code, detail: refusal.detail } } : { failureCode: refusal.code }),
-    },
-  });
-  if (refusal.attention) events.push({ type: 'attention_needed', at, changes: { attention: 'provider_refused' } });
-  return events;
+  const type = report.attempt === 1 ? 'rejected' : 'failed';
+  const changes: Changes = {
+    ...facts(report),
+    status: type,
+    holds: holdsIn(type, refund),
+    attention: unended(refund),
+    ...(type === 'rejected' ? { rejection: { code: refusal.code, detail: refusal.detail } } : { failureCode: refusal.code }),
+  };
+  const events: RefundEvent[] = [{ type, at, changes }];
+  if (refund.status === 'outcome_unknown') events.push({ type: 'outcome_resolved', at, changes: {} });
+  return refusal.attention ? [...events, ...attentionTo(refund, 'provider_refused', at)] : events;
 }
 
-/** The same status, but something to keep: the bank's reference, a reason for waiting, the provider's id. */
+/** The same status, but something to keep: the bank's reference, a reason for waiting, the provider's id, the amount. */
 function details(refund: Refund, report: RefundReport): RefundEvent[] {
   if (report.says !== refund.status) return [];
-  const news = facts(report);
-  const found = report.bankReference !== null && report.bankReference !== refund.bankReference;
-  const reasonChanged = news.pendingReason !== refund.pendingReason || news.failureCode !== refund.failureCode;
-  if (found) return [{ type: 'reference_updated', at: report.at, changes: news }];
-  if (reasonChanged && (refund.status === 'pending' || refund.status === 'requires_action')) {
+  const news: Changes = { ...facts(report), ...fixed(refund, report) };
+  const learned = (now: string | null, before: string | null) => now !== null && now !== before;
+  const waits = refund.status === 'pending' || refund.status === 'requires_action';
+  const reasonChanged = report.pendingReason !== refund.pendingReason || report.failureCode !== refund.failureCode;
+  if (learned(report.bankReference, refund.bankReference) || learned(report.providerRefundId, refund.providerRefundId)) {
+    return [{ type: 'reference_updated', at: report.at, changes: news }];
+  }
+  if ((waits && reasonChanged) || (refund.amount === null && report.amount !== null)) {
     return [{ type: refund.status, at: report.at, changes: news }];
   }
   return [];
 }
 
-/** A contradiction keeps the room taken until a person has looked: the payment must not be refunded a second time meanwhile. */
+/** A person must look. What the provider holds for a refund whose room was free takes that room again meanwhile. */
 function attention(refund: Refund, report: RefundReport, why: Attention): RefundEvent[] {
-  const moneyThere = claims.has(report.says) && refund.holds === 'nothing';
-  if (refund.attention === why && !moneyThere && refund.providerStatus === report.providerStatus) return [];
-  const holds: Changes = moneyThere ? { holds: 'refunded' } : {};
-  const id: Changes =
-    report.providerRefundId !== null && report.attempt >= refund.attempt ? { providerRefundId: report.providerRefundId } : {};
-  return [
-    {
-      type: 'attention_needed',
-      at: report.at,
-      changes: { attention: why, providerStatus: report.providerStatus, ...holds, ...id },
-    },
-  ];
+  const changes: Changes = {
+    attention: refund.attention === 'contradiction' ? refund.attention : why,
+    holds: refund.holds === 'nothing' && alive.has(report.says) ? 'refunded' : refund.holds,
+    // The words of another refund would hide ours.
+    ...(isAnother(refund, report)
+      ? {}
+      : {
+          attempt: report.attempt,
+          providerRefundId: report.providerRefundId ?? refund.providerRefundId,
+          providerStatus: report.providerStatus,
+        }),
+  };
+  const known = Object.entries(changes).every(([name, value]) => refund[name as keyof Refund] === value);
+  return known ? [] : [{ type: 'attention_needed', at: report.at, changes }];
 }
 
 function facts(report: RefundReport): Changes {
   return {
     ...(report.providerRefundId === null ? {} : { providerRefundId: report.providerRefundId }),
     ...(report.bankReference === null ? {} : { bankReference: report.bankReference }),
+    // A later attempt than ours is one that a restore made us forget: its key is used, and reports of the earlier ones are old.
+    attempt: report.attempt,
     providerStatus: report.providerStatus,
     pendingReason: report.pendingReason,
     failureCode: report.failureCode,
@@ -475,10 +497,11 @@ export function approve(refund: Refund, at: Date): Result<RefundEvent[], RefundR
 }
 
 /** A second person says no; the room is given back. */
-export function reject(refund: Refund, reason: string, at: Date): Result<RefundEvent[], RefundRefusal> {
+export function reject(refund: Refund, at: Date): Result<RefundEvent[], RefundRefusal> {
   if (refund.status !== 'awaiting_approval') return err({ code: 'not_awaiting_approval', status: refund.status });
-  const rejection = { code: 'approval_refused', detail: reason };
-  return ok([{ type: 'rejected', at, changes: { status: 'rejected', holds: 'nothing', rejection } }]);
+  const rejection = { code: 'approval_refused', detail: 'A second person turned the refund down.' };
+  const changes: Changes = { status: 'rejected', holds: holdsIn('rejected', refund), attention: unended(refund), rejection };
+  return ok([{ type: 'rejected', at, changes }]);
 }
 
 /**
@@ -491,7 +514,8 @@ export function cancel(refund: Refund, at: Date): Result<RefundEvent[], RefundRe
     case 'awaiting_approval':
     case 'approved': {
       const outcome = refund.outcome ?? 'accepted';
-      return ok([{ type: 'canceled', at, changes: { status: 'canceled', holds: 'nothing', outcome } }]);
+      const changes: Changes = { status: 'canceled', holds: holdsIn('canceled', refund), attention: unended(refund), outcome };
+      return ok([{ type: 'canceled', at, changes }]);
     }
     default:
       return err({ code: 'not_cancelable', status: refund.status });
@@ -512,7 +536,8 @@ export function retry(refund: Refund, at: Date): Result<RefundEvent[], RefundRef
         status: 'approved',
         holds: 'reserved',
         attention: null,
-        attempt: refund.providerRefundId === null && refund.status === 'canceled' ? refund.attempt : refund.attempt + 1,
+        // Canceled by us before anything was sent: the key of this attempt was never used.
+        attempt: refund.reportedAt === null && refund.status === 'canceled' ? refund.attempt : refund.attempt + 1,
         providerRefundId: null,
         providerStatus: null,
         pendingReason: null,
@@ -521,5 +546,34 @@ export function retry(refund: Refund, at: Date): Result<RefundEvent[], RefundRef
         reportedAt: null,
       },
     },
+  ]);
+}
+
+/** What a person found out at the provider about a refund that nobody could tell the end of. */
+export interface Finding {
+  readonly outcome: 'succeeded' | 'failed' | 'not_created';
+  readonly providerRefundId: string | null;
+}
+
+/**
+ * A person's word on an unknown outcome, or on a contradiction. It ends the attention; money that is out counts, money that is not gives
+ * its room back. A refund that was never created can be tried again, as after any failure.
+ */
+export function resolve(refund: Refund, found: Finding, at: Date): Result<RefundEvent[], RefundRefusal> {
+  const { status, providerRefundId } = refund;
+  if (status !== 'outcome_unknown' && refund.attention !== 'contradiction') return err({ code: 'not_resolvable', status });
+  const paid = found.outcome === 'succeeded';
+  const to = paid ? 'succeeded' : 'failed';
+  const changes: Changes = {
+    status: to,
+    holds: paid ? 'refunded' : 'nothing',
+    attention: null,
+    outcome: refund.outcome ?? (refund.origin === 'command' ? 'accepted' : null),
+    providerRefundId: found.outcome === 'not_created' ? null : (found.providerRefundId ?? providerRefundId),
+    failureCode: paid ? null : found.outcome,
+  };
+  return ok([
+    { type: to, at, changes },
+    { type: 'outcome_resolved', at, changes: {} },
   ]);
 }

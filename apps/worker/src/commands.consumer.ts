@@ -1,0 +1,118 @@
+import { Controller, Logger } from '@nestjs/common';
+import { Payload } from '@nestjs/microservices';
+import { inParts } from '#application/batcher';
+import { commandId } from '#application/names';
+import type { ReceivedBatch, ReceivedRecord } from '#application/received-batch';
+import { RefundCommands, type CommandAnswer, type ReceivedCommand, type UnreadableRecord } from '#application/refund-commands';
+import { readCloudEvent } from '#contracts/cloud-event';
+import type { Code } from '#contracts/codes';
+import { readBody } from '#contracts/read-body';
+import { refundCommands, type RefundCommand, type RefundCommandType } from '#contracts/refund-commands';
+import type { Class } from '#contracts/fields';
+import { topics } from '#contracts/topics';
+import { KafkaBatch } from '#messaging/kafka-batch';
+
+interface Read {
+  readonly record: ReceivedRecord;
+  readonly command: ReceivedCommand | UnreadableRecord;
+}
+
+/** One of these is a bad record; this many in a row are our own mistake, and the partition waits for a person. */
+const mostOffendersInARow = 5;
+
+/** Refund commands from Kafka: a batch of records is one transaction, together with the partition's next offset. */
+@Controller()
+export class CommandsConsumer {
+  private readonly logger = new Logger(CommandsConsumer.name);
+  private offenders = 0;
+
+  constructor(private readonly commands: RefundCommands) {}
+
+  @KafkaBatch(topics.refundCommands)
+  async take(@Payload() batch: ReceivedBatch): Promise<void> {
+    const read = batch.records.map((record): Read => ({ record, command: readCommand(batch, record) }));
+    const store = async (part: readonly Read[]): Promise<CommandAnswer[]> => {
+      const last = part.at(-1);
+      if (last === undefined) return [];
+      const mark = batch.markThrough(last.record.offset);
+      const answers = await this.commands.decide(
+        part.map(({ command }) => command),
+        mark,
+      );
+      batch.stored(mark);
+      return answers;
+    };
+    const answers = await inParts(read, async (part) => this.fine(await store(part)), async (offender, error) => {
+      this.offenders += 1;
+      const { record } = offender;
+      const at = `${batch.topic}[${batch.partition}] offset ${record.offset}`;
+      this.logger.error(`the record at ${at} cannot be handled: ${textOf(error)}`, Error.isError(error) ? error.stack : undefined);
+      if (this.offenders > mostOffendersInARow) throw error;
+      const known = 'unreadable' in offender.command ? offender.command : { source: offender.command.source, id: offender.command.key };
+      const letter = unreadable(batch, record, 'internal', textOf(error), known);
+      const [answer] = await store([{ record, command: letter }]);
+      if (answer === undefined) throw error;
+      return answer;
+    });
+    const count = (kind: CommandAnswer['kind']) => answers.filter((answer) => answer.kind === kind).length;
+    this.logger.log(
+      `${batch.topic}[${batch.partition}] through offset ${read.at(-1)?.record.offset}: ` +
+        `${count('accepted')} taken, ${count('refused')} refused, ${count('buried')} to the dead letters`,
+    );
+  }
+
+  private fine(answers: CommandAnswer[]): CommandAnswer[] {
+    this.offenders = 0;
+    return answers;
+  }
+}
+
+const types = Object.keys(refundCommands) as RefundCommandType[];
+
+function readCommand(batch: ReceivedBatch, record: ReceivedRecord): ReceivedCommand | UnreadableRecord {
+  const envelope = readCloudEvent(record, types);
+  if (!envelope.ok) return unreadable(batch, record, envelope.code, envelope.detail, envelope);
+  const { id, source, type, data, correlationid, traceparent } = envelope.event;
+  const body = readBody<RefundCommand>(refundCommands[type] as Class<RefundCommand>, data);
+  if (!body.ok) {
+    const detail = body.errors.map((error) => error.message).join('; ');
+    return unreadable(batch, record, body.code, detail, { id, source });
+  }
+  const account = 'account' in body.value ? body.value.account : 'default';
+  const uuid = commandId(account, 'kafka', source, id);
+  return { uuid, account, door: 'kafka', source, key: id, type, body: body.value, correlationId: correlationid, traceparent };
+}
+
+function unreadable(
+  batch: ReceivedBatch,
+  record: ReceivedRecord,
+  code: Code,
+  detail: string,
+  known: { readonly id: string | null; readonly source: string | null },
+): UnreadableRecord {
+  const { topic, partition } = batch;
+  const { offset, key, value } = record;
+  // Origin and reason go along as headers, beside the record's own.
+  const headers = {
+    ...rawHeaders(record),
+    redress_topic: Buffer.from(topic),
+    redress_partition: Buffer.from(String(partition)),
+    redress_offset: Buffer.from(String(offset)),
+    redress_reason: Buffer.from(code),
+    redress_detail: Buffer.from(detail.slice(0, 2_000)),
+  };
+  const { id, source } = known;
+  return { unreadable: true, code, detail: detail.slice(0, 2_000), topic, partition, offset, key, value, headers, source, id };
+}
+
+function rawHeaders(record: ReceivedRecord): Record<string, Buffer> {
+  const raw: Record<string, Buffer> = {};
+  for (const [name, value] of Object.entries(record.headers)) {
+    // Of a header that came several times the last one stays, as in most clients.
+    const one = Array.isArray(value) ? value.at(-1) : value;
+    if (one !== undefined) raw[name] = Buffer.from(one);
+  }
+  return raw;
+}
+
+const textOf = (error: unknown) => (Error.isError(error) ? error.message : String(error));

@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { HandleDeliveries } from '#application/deliveries';
+import { EventLog } from '#application/event-log';
+import { RunOperations } from '#application/run-operations';
+import { Wake } from '#application/wake';
+import { PostgresWake } from '#persistence/postgres-wake';
+import { Loop } from './loop.js';
+
+const drainMs = 15_000;
+
+/** Everything the worker does by itself: it seals the log, handles webhooks, and calls providers. Kafka has its own module. */
+@Injectable()
+export class Work implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(Work.name);
+  private loops: Loop[] = [];
+  private renewing: Loop | undefined;
+
+  constructor(
+    private readonly wake: Wake,
+    private readonly log: EventLog,
+    private readonly deliveries: HandleDeliveries,
+    private readonly operations: RunOperations,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    if (this.wake instanceof PostgresWake) await this.wake.start();
+    const seal = async () => {
+      const sealed = await this.log.seal(2_000);
+      if (sealed > 0) this.wake.ring('sealed');
+      return sealed;
+    };
+    this.loops = [
+      new Loop({ name: 'sealing the log', round: seal, on: 'unsealed', pollMs: 1_000 }, this.wake),
+      new Loop({ name: 'handling webhooks', round: () => this.deliveries.round(200), on: 'deliveries', pollMs: 2_000 }, this.wake),
+      new Loop({ name: 'running provider operations', round: () => this.operations.round(), on: 'operations', pollMs: 500 }, this.wake),
+    ];
+    const renew = () => this.operations.renew().then(() => 0);
+    this.renewing = new Loop({ name: 'renewing leases', round: renew, on: null, pollMs: 10_000 }, this.wake);
+  }
+
+  /** Takes nothing new, lets the calls under way come back, and leaves the rest to whoever takes over its lease. */
+  async beforeApplicationShutdown(): Promise<void> {
+    const [sealing, ...others] = this.loops;
+    await Promise.all(others.map((loop) => loop.stop()));
+    for (let waited = 0; this.operations.busy > 0 && waited < drainMs; waited += 50) await sleep(50);
+    if (this.operations.busy > 0) {
+      this.logger.warn(`${this.operations.busy} provider calls did not come back in time; they are taken over after their lease`);
+    }
+    await this.renewing?.stop();
+    await sealing?.stop();
+    if (this.wake instanceof PostgresWake) await this.wake.stop();
+  }
+}

@@ -1,0 +1,542 @@
+/*
+ * The book: state, events, provider operations and marks of handled messages, changed together or not at all.
+ *
+ * A use case says what it wants loaded; the book locks and loads that in the one lock order (partition offset, payments by key, then what
+ * hangs on them), hands out a working set, and stores what was changed in it, all in one transaction. Decisions happen in memory between
+ * load and store, so a batch of five hundred costs the same few statements as a batch of one.
+ */
+import type { DeadLetterRecord, LogEntry, PartitionMark } from '#application/event-log';
+import type { Operation } from '#application/operations';
+import { refundSummary, refundability } from '#application/messages';
+import type { CallTrace } from '#domain/ports/refund-provider';
+import { account, type Payment } from '#domain/payment/payment';
+import { evolve, type Refund, type RefundEvent } from '#domain/refund/refund';
+import { topics, paymentKey as kafkaKey } from '#contracts/topics';
+import type { Provider } from '#contracts/refund-commands';
+
+/** A payment as somebody calls it. */
+export interface PaymentName {
+  readonly account: string;
+  readonly provider: string;
+  readonly name: string;
+  /** Whether the name is certainly the payment's own. */
+  readonly own: boolean;
+  /** The key of the row to make when nobody has heard of the payment. */
+  readonly key: string;
+}
+
+export interface ProviderRefundName {
+  readonly account: string;
+  readonly provider: string;
+  readonly id: string;
+}
+
+/** What a use case needs to see, and so to lock. Payments of named refunds come along by themselves. */
+export interface Want {
+  readonly mark?: PartitionMark;
+  readonly commands?: readonly string[];
+  readonly payments?: readonly PaymentName[];
+  readonly refunds?: readonly string[];
+  readonly providerRefunds?: readonly ProviderRefundName[];
+  readonly references?: readonly { readonly account: string; readonly reference: string }[];
+  readonly operations?: readonly string[];
+  readonly deliveries?: readonly string[];
+  /** Also the refunds that wait for a reading of the payments wanted. */
+  readonly waiting?: boolean;
+}
+
+/** The command a refund came from; null for one that was discovered. */
+export interface Origin {
+  readonly door: 'http' | 'kafka';
+  /** The caller, or `ce_source`. */
+  readonly source: string;
+  /** The idempotency key, or `ce_id`. */
+  readonly id: string;
+  /** Of the content, to tell a repeat from a key used twice. */
+  readonly digest: string;
+  readonly correlationId: string | null;
+  readonly traceparent: string | null;
+  /** Repeats of the command that wait for its first outcome. */
+  readonly repeats: number;
+}
+
+/** A refund with where it came from. */
+export interface KeptRefund {
+  readonly refund: Refund;
+  readonly origin: Origin | null;
+  /** Whether the log has its beginning: not before its payment's own name is known, because events go by that name. */
+  readonly told: boolean;
+}
+
+/** A command other than a request over Kafka, as it was answered the first time. */
+export interface KeptCommand {
+  readonly id: string;
+  readonly account: string;
+  readonly door: 'http' | 'kafka';
+  readonly source: string;
+  readonly key: string;
+  readonly type: string;
+  readonly digest: string;
+  readonly refundId: string | null;
+  /** What it said, where no refund keeps that. Free text of people's, so never published. */
+  readonly body: object | null;
+  /** The answer as given, as JSON. */
+  readonly answer: string;
+  readonly receivedAt: Date;
+}
+
+export type Disposition = 'applied' | 'duplicate' | 'stale' | 'foreign' | 'unknown' | 'rejected';
+
+/** What became of a webhook delivery; `operationId` while a reading decides it. */
+export interface DeliveryMark {
+  readonly id: string;
+  readonly disposition: Disposition | null;
+  readonly detail: string | null;
+  readonly operationId: string | null;
+  readonly refundId: string | null;
+}
+
+/** A dead letter as it is stored. */
+export interface DeadLetter extends DeadLetterRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly code: string;
+  readonly detail: string;
+  readonly at: Date;
+}
+
+/** What led to a change; goes into its events. */
+export interface Cause {
+  readonly causationId: string | null;
+}
+
+/** What the book loaded. Refunds and operations come with their payments' locks held. */
+export interface Loaded {
+  readonly now: Date;
+  readonly payments: readonly Payment[];
+  /** Which row each name led to, by `account:provider:name`. */
+  readonly names: ReadonlyMap<string, string>;
+  readonly refunds: readonly KeptRefund[];
+  /** Provider refund ids that belong to a refund, by `account:provider:id`. */
+  readonly providerRefunds: ReadonlyMap<string, string>;
+  readonly references: ReadonlyMap<string, string>;
+  readonly commands: readonly KeptCommand[];
+  readonly operations: readonly Operation[];
+  /** Lanes in which something is open. */
+  readonly busyLanes: ReadonlySet<string>;
+}
+
+/** A call to a provider, kept with its operation. */
+export interface KeptCall {
+  readonly operationId: string;
+  readonly refundId: string | null;
+  readonly paymentKey: string | null;
+  readonly key: string | null;
+  readonly attempt: number;
+  readonly trace: CallTrace;
+}
+
+const nameOf = (account: string, provider: string, name: string) => `${account}:${provider}:${name}`;
+
+/** What was loaded, as it stands after each decision. Whoever decides next in the same batch sees what the one before did. */
+export class WorkingSet {
+  readonly now: Date;
+  private readonly payments = new Map<string, Payment>();
+  private readonly names: Map<string, string>;
+  private readonly refunds = new Map<string, KeptRefund>();
+  private readonly byProviderId: Map<string, string>;
+  private readonly references: Map<string, string>;
+  private readonly commands = new Map<string, KeptCommand>();
+  private readonly operations = new Map<string, Operation>();
+  private readonly busyLanes: Set<string>;
+  private readonly before = new Map<string, Payment>();
+  /** What is to be stored. */
+  readonly changes = {
+    payments: new Set<string>(),
+    newAliases: [] as { account: string; provider: string; name: string; paymentKey: string }[],
+    moved: [] as { from: string; to: string }[],
+    newRefunds: new Set<string>(),
+    refunds: new Set<string>(),
+    newProviderRefunds: [] as { account: string; provider: string; id: string; refundId: string; attempt: number }[],
+    commands: [] as KeptCommand[],
+    newOperations: new Set<string>(),
+    operations: new Set<string>(),
+    closedLanes: new Set<string>(),
+    calls: [] as KeptCall[],
+    log: [] as LogEntry[],
+    deadLetters: [] as DeadLetter[],
+    deliveries: [] as DeliveryMark[],
+    /** Deliveries that wait for an operation, and how its answer disposes of them. */
+    answeredDeliveries: [] as { operationId: string; disposition: Disposition; refundId: string | null }[],
+  };
+
+  constructor(
+    loaded: Loaded,
+    private readonly newId: () => string,
+  ) {
+    this.now = loaded.now;
+    for (const payment of loaded.payments) {
+      this.payments.set(payment.key, payment);
+      this.before.set(payment.key, payment);
+    }
+    this.names = new Map(loaded.names);
+    for (const kept of loaded.refunds) this.refunds.set(kept.refund.id, kept);
+    this.byProviderId = new Map(loaded.providerRefunds);
+    this.references = new Map(loaded.references);
+    for (const command of loaded.commands) this.commands.set(command.id, command);
+    for (const operation of loaded.operations) this.operations.set(operation.id, operation);
+    this.busyLanes = new Set(loaded.busyLanes);
+  }
+
+  payment(key: string): Payment {
+    const payment = this.payments.get(key);
+    if (payment === undefined) throw new Error(`payment ${key} was not loaded`);
+    return payment;
+  }
+
+  paymentCalled(name: { account: string; provider: string; name: string }): Payment {
+    const key = this.names.get(nameOf(name.account, name.provider, name.name));
+    if (key === undefined) throw new Error(`payment ${name.name} was not loaded`);
+    return this.payment(key);
+  }
+
+  refund(id: string): Refund | undefined {
+    return this.refunds.get(id)?.refund;
+  }
+
+  origin(id: string): Origin | null {
+    return this.refunds.get(id)?.origin ?? null;
+  }
+
+  refundCalled(name: ProviderRefundName): Refund | undefined {
+    const id = this.byProviderId.get(nameOf(name.account, name.provider, name.id));
+    return id === undefined ? undefined : this.refund(id);
+  }
+
+  refundWithReference(account: string, reference: string): string | undefined {
+    return this.references.get(`${account}:${reference}`);
+  }
+
+  command(id: string): KeptCommand | undefined {
+    return this.commands.get(id);
+  }
+
+  operation(id: string): Operation | undefined {
+    return this.operations.get(id);
+  }
+
+  /** Refunds of a payment that wait for a reading, in order of arrival. */
+  waiting(paymentKey: string): Refund[] {
+    return [...this.refunds.values()]
+      .map((kept) => kept.refund)
+      .filter((refund) => refund.paymentKey === paymentKey && refund.status === 'requested')
+      .sort((a, b) => compareOrdinals(a.ordinal, b.ordinal));
+  }
+
+  /** Open operations of a refund. */
+  openOperations(refundId: string): Operation[] {
+    return [...this.operations.values()].filter(
+      (operation) => operation.refundId === refundId && (operation.state === 'open' || operation.state === 'parked'),
+    );
+  }
+
+  /** Adds a refund that came in as a command or was found at the provider, and tells so. */
+  addRefund(refund: Refund, origin: Origin | null, cause: Cause): void {
+    const told = this.payment(refund.paymentKey).settled;
+    this.refunds.set(refund.id, { refund, origin, told });
+    this.changes.newRefunds.add(refund.id);
+    if (refund.reference !== null && refund.status !== 'rejected')
+      this.references.set(`${refund.account}:${refund.reference}`, refund.id);
+    this.setPayment(account(this.payment(refund.paymentKey), null, refund));
+    this.bindProviderId(refund);
+    const type = refund.origin === 'discovered' ? 'discovered' : 'requested';
+    if (told) this.tell(type, refund, null, cause);
+  }
+
+  /** Applies events to a refund and its payment, and tells them in the log. */
+  record(refundId: string, events: readonly RefundEvent[], cause: Cause): Refund {
+    const kept = this.kept(refundId);
+    const start = kept.refund;
+    if (events.length === 0) return start;
+    if (!kept.told) this.tell('requested', start, null, cause);
+    let refund = start;
+    for (const event of events) {
+      refund = evolve(refund, { ...event, at: this.now });
+      this.tell(event.type, refund, start.status, cause);
+    }
+    this.refunds.set(refundId, { ...kept, refund, told: true });
+    this.setPayment(account(this.payment(refund.paymentKey), start, refund));
+    this.bindProviderId(refund);
+    if (!this.changes.newRefunds.has(refundId)) this.changes.refunds.add(refundId);
+    if (start.outcome === null && refund.outcome !== null) this.tellOutcome(refund);
+    return refund;
+  }
+
+  /** The command behind a refund came again. It gets the first outcome again, now or as soon as there is one. */
+  repeat(refundId: string): void {
+    const kept = this.refunds.get(refundId);
+    if (kept?.origin?.door !== 'kafka') return;
+    if (kept.refund.outcome !== null) {
+      this.logOutcome(kept.refund, kept.origin, 'repeated');
+      return;
+    }
+    this.refunds.set(refundId, { ...kept, origin: { ...kept.origin, repeats: kept.origin.repeats + 1 } });
+    if (!this.changes.newRefunds.has(refundId)) this.changes.refunds.add(refundId);
+  }
+
+  setPayment(payment: Payment): void {
+    if (this.payments.get(payment.key) === payment) return;
+    this.payments.set(payment.key, payment);
+    this.changes.payments.add(payment.key);
+  }
+
+  /** The payment under its own name: the name heard first may belong to another payment's charge. Returns the payment to go on with. */
+  settle(heard: Payment, own: PaymentName, aliases: readonly string[]): Payment {
+    const payment = this.paymentCalled(own);
+    for (const name of [own.name, ...aliases]) this.alias(name, payment);
+    if (payment.key === heard.key) return payment;
+    // Only what waits can hang on a name that was never settled: no room was taken there.
+    for (const refund of this.waiting(heard.key)) {
+      this.refunds.set(refund.id, { ...this.kept(refund.id), refund: { ...refund, paymentKey: payment.key } });
+    }
+    this.setPayment({ ...payment, waiting: payment.waiting + heard.waiting });
+    this.setPayment({ ...this.payment(heard.key), waiting: 0 });
+    this.changes.moved.push({ from: heard.key, to: payment.key });
+    this.names.set(nameOf(heard.account, heard.provider, heard.name), payment.key);
+    return this.payment(payment.key);
+  }
+
+  private alias(name: string, payment: Payment): void {
+    const known = this.names.get(nameOf(payment.account, payment.provider, name));
+    if (known === payment.key) return;
+    if (known === undefined) this.names.set(nameOf(payment.account, payment.provider, name), payment.key);
+    this.changes.newAliases.push({ account: payment.account, provider: payment.provider, name, paymentKey: payment.key });
+  }
+
+  addCommand(command: KeptCommand): void {
+    this.commands.set(command.id, command);
+    this.changes.commands.push(command);
+  }
+
+  /** Adds a send; behind what its lane already holds. */
+  addOperation(wanted: WantedOperation): Operation {
+    const { lane } = wanted;
+    const added: Operation = {
+      ...wanted,
+      id: this.newId(),
+      head: lane === null || !this.busyLanes.has(lane),
+      tries: 0,
+      firstSentAt: null,
+      lastSentAt: null,
+      state: 'open',
+      again: false,
+      result: null,
+      fence: 0n,
+      leaseUntil: null,
+      createdAt: this.now,
+      doneAt: null,
+    };
+    if (lane !== null) this.busyLanes.add(lane);
+    this.operations.set(added.id, added);
+    this.changes.newOperations.add(added.id);
+    return added;
+  }
+
+  /** Adds a reading. One that is open already serves the newcomer too: sooner, or once more when it is under way. */
+  addRead(read: Omit<WantedOperation, 'lane' | 'key' | 'attempt'>): Operation {
+    const open = [...this.operations.values()].find(
+      (operation) =>
+        operation.state === 'open' &&
+        operation.kind === read.kind &&
+        operation.account === read.account &&
+        operation.provider === read.provider &&
+        operation.target === read.target,
+    );
+    if (open === undefined) return this.addOperation({ ...read, lane: null, key: null, attempt: 0 });
+    const underWay = open.leaseUntil !== null && open.leaseUntil > this.now;
+    return this.changeOperation(open.id, {
+      runAt: open.runAt < read.runAt ? open.runAt : read.runAt,
+      priority: Math.min(open.priority, read.priority),
+      again: open.again || underWay,
+      refundId: open.refundId ?? read.refundId,
+      paymentKey: open.paymentKey ?? read.paymentKey,
+    });
+  }
+
+  changeOperation(id: string, change: Partial<Operation>): Operation {
+    const operation = this.operations.get(id);
+    if (operation === undefined) throw new Error(`operation ${id} was not loaded`);
+    const changed = { ...operation, ...change };
+    this.operations.set(id, changed);
+    if (!this.changes.newOperations.has(id)) this.changes.operations.add(id);
+    if (changed.lane !== null && operation.state !== changed.state && (changed.state === 'done' || changed.state === 'dropped')) {
+      this.changes.closedLanes.add(changed.lane);
+    }
+    return changed;
+  }
+
+  addCalls(calls: readonly KeptCall[]): void {
+    this.changes.calls.push(...calls);
+  }
+
+  addDeadLetter(letter: Omit<DeadLetter, 'id' | 'at'>, dlqTopic: string): string {
+    const id = this.newId();
+    this.changes.deadLetters.push({ ...letter, id, at: this.now });
+    this.log({ topic: dlqTopic, type: 'redress.dead_letter.v1', account: 'default', key: null, subject: id, data: '{}' });
+    return id;
+  }
+
+  disposeDelivery(mark: DeliveryMark): void {
+    this.changes.deliveries.push(mark);
+  }
+
+  disposeAnswered(operationId: string, disposition: Disposition, refundId: string | null): void {
+    this.changes.answeredDeliveries.push({ operationId, disposition, refundId });
+  }
+
+  /** A command's one outcome when no refund of ours carries it. */
+  tellCommandOutcome(
+    command: { account: string; source: string; id: string; correlationId: string | null; traceparent: string | null },
+    outcome: CommandOutcome,
+  ): void {
+    const { code, detail, refundId } = outcome;
+    const known = { commandSource: command.source, commandId: command.id, ...(refundId === undefined ? {} : { refundId }) };
+    const why = { ...(code === undefined ? {} : { code }), ...(detail === undefined ? {} : { detail }) };
+    const data = outcome.kind === 'repeated' ? { ...known, first: { outcome: outcome.first, ...why } } : { ...known, ...why };
+    this.log({
+      topic: topics.refundOutcomes,
+      type: `redress.command.${outcome.kind}.v1`,
+      account: command.account,
+      key: outcome.key,
+      subject: refundId ?? command.id,
+      correlationId: command.correlationId ?? command.id,
+      causationId: command.id,
+      traceparent: command.traceparent,
+      data: JSON.stringify(data),
+    });
+  }
+
+  /** Adds the balances that changed to the log; the book calls it last. */
+  finish(): void {
+    for (const key of this.changes.payments) {
+      const payment = this.payment(key);
+      const news = refundability(payment);
+      if (news === null || payment.version === this.before.get(key)?.version) continue;
+      this.log({
+        topic: topics.refundability,
+        type: 'redress.payment.refundability_changed.v1',
+        account: payment.account,
+        key: keyOf(payment),
+        subject: payment.name,
+        paymentKey: payment.key,
+        data: JSON.stringify(news),
+      });
+    }
+  }
+
+  /** The kept refund as it is to be stored. */
+  kept(refundId: string): KeptRefund {
+    const kept = this.refunds.get(refundId);
+    if (kept === undefined) throw new Error(`refund ${refundId} was not loaded`);
+    return kept;
+  }
+
+  private tell(type: RefundEvent['type'], refund: Refund, previousStatus: Refund['status'] | null, cause: Cause): void {
+    const payment = this.payment(refund.paymentKey);
+    const sequence = payment.sequence + 1n;
+    this.setPayment({ ...payment, sequence });
+    const origin = this.origin(refund.id);
+    const data = {
+      refund: refundSummary(refund, payment),
+      previousStatus,
+      ...(type === 'attention_needed' ? { why: refund.attention } : {}),
+    };
+    this.log({
+      topic: topics.refundEvents,
+      type: `redress.refund.${type}.v1`,
+      account: refund.account,
+      key: keyOf(payment),
+      subject: refund.id,
+      paymentKey: payment.key,
+      sequence,
+      correlationId: origin?.correlationId ?? origin?.id ?? refund.id,
+      causationId: cause.causationId,
+      traceparent: origin?.traceparent ?? null,
+      data: JSON.stringify(data),
+    });
+  }
+
+  private tellOutcome(refund: Refund): void {
+    const origin = this.origin(refund.id);
+    if (origin?.door !== 'kafka') return;
+    this.logOutcome(refund, origin, refund.outcome ?? 'accepted');
+    for (let repeat = 0; repeat < origin.repeats; repeat += 1) this.logOutcome(refund, origin, 'repeated');
+  }
+
+  private logOutcome(refund: Refund, origin: Origin, kind: CommandOutcome['kind']): void {
+    const rejected = refund.outcome === 'rejected' ? refund.rejection : null;
+    this.tellCommandOutcome(
+      { ...origin, account: refund.account },
+      {
+        kind,
+        key: keyOf(this.payment(refund.paymentKey)),
+        refundId: refund.id,
+        ...(rejected === null ? {} : { code: rejected.code, detail: rejected.detail }),
+        first: refund.outcome ?? 'accepted',
+      },
+    );
+  }
+
+  private log(entry: Pick<LogEntry, 'topic' | 'type' | 'account' | 'key' | 'subject' | 'data'> & Partial<LogEntry>): void {
+    this.changes.log.push({
+      id: `evt_${this.newId().replaceAll('-', '')}`,
+      paymentKey: null,
+      sequence: null,
+      time: this.now,
+      correlationId: null,
+      causationId: null,
+      traceparent: null,
+      ...entry,
+    });
+  }
+
+  private bindProviderId(refund: Refund): void {
+    const { account: at, provider, providerRefundId: id } = refund;
+    if (id === null || this.byProviderId.get(nameOf(at, provider, id)) === refund.id) return;
+    this.byProviderId.set(nameOf(at, provider, id), refund.id);
+    this.changes.newProviderRefunds.push({ account: at, provider, id, refundId: refund.id, attempt: refund.attempt });
+  }
+}
+
+type WantedOperation = Pick<
+  Operation,
+  'account' | 'provider' | 'kind' | 'target' | 'refundId' | 'paymentKey' | 'lane' | 'key' | 'attempt' | 'runAt' | 'priority'
+>;
+
+export interface CommandOutcome {
+  readonly kind: 'accepted' | 'rejected' | 'repeated';
+  /** Kafka key: of the payment where one is known. */
+  readonly key: string;
+  readonly refundId?: string;
+  readonly code?: string;
+  readonly detail?: string;
+  /** With `repeated`: what the first outcome was. */
+  readonly first?: 'accepted' | 'rejected';
+}
+
+function keyOf(payment: Payment): string {
+  return kafkaKey({ account: payment.account, provider: payment.provider as Provider, paymentId: payment.name });
+}
+
+function compareOrdinals(a: bigint | null, b: bigint | null): number {
+  if (a === b) return 0;
+  if (a === null) return 1;
+  if (b === null) return -1;
+  return a < b ? -1 : 1;
+}
+
+/** One transaction over the book. Throws `Conflict` when it can be tried again at once, `Unavailable` when the database is away, `Fenced` when the mark was moved by somebody else. */
+export abstract class Book {
+  abstract transact<T>(want: Want, decide: (set: WorkingSet) => T): Promise<T>;
+}

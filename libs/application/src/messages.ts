@@ -1,0 +1,69 @@
+/* How what we hold becomes what we publish: the shapes of libs/contracts, with numbers for amounts and text for times. */
+import type { Balance, Refund as PublicRefund, RefundSummary, Refundability } from '#contracts/refund-events';
+import type { Provider } from '#contracts/refund-commands';
+import type { Code } from '#contracts/codes';
+import { available, overdrawn, type Payment } from '#domain/payment/payment';
+import type { Refund } from '#domain/refund/refund';
+
+const whole = (amount: bigint | null) => (amount === null ? null : Number(amount));
+const time = (at: Date | null) => (at === null ? null : at.toISOString());
+
+/** A refund as events carry it. */
+export function refundSummary(refund: Refund, payment: Payment): RefundSummary {
+  return {
+    id: refund.id,
+    account: refund.account,
+    provider: refund.provider as Provider,
+    paymentId: payment.name,
+    status: refund.status,
+    attention: refund.attention,
+    amount: whole(refund.amount),
+    currency: refund.currency,
+    reason: refund.reason,
+    reference: refund.reference,
+    origin: refund.origin,
+    providerRefundId: refund.providerRefundId,
+    providerStatus: refund.providerStatus,
+    pendingReason: refund.pendingReason,
+    failureCode: refund.failureCode,
+    bankReference: refund.bankReference,
+    attempts: refund.origin === 'discovered' ? 0 : refund.attempt,
+    warnings: [],
+    rejection: refund.rejection === null ? null : { code: refund.rejection.code as Code, detail: refund.rejection.detail },
+    version: refund.version,
+    createdAt: refund.createdAt.toISOString(),
+    updatedAt: refund.updatedAt.toISOString(),
+    finalAt: time(refund.finalAt),
+  };
+}
+
+/** A refund as HTTP shows it, with what people wrote into it. */
+export function publicRefund(refund: Refund, payment: Payment): PublicRefund {
+  return { ...refundSummary(refund, payment), note: refund.note, metadata: refund.metadata };
+}
+
+/** What is left of a payment. The currency is unknown until the provider has been read. */
+export function balance(payment: Payment): Omit<Balance, 'currency'> & { currency: string | null } {
+  return {
+    account: payment.account,
+    provider: payment.provider as Provider,
+    paymentId: payment.name,
+    aliases: payment.aliases,
+    currency: payment.currency,
+    captured: Number(payment.captured),
+    reserved: Number(payment.reserved),
+    refunded: Number(payment.refunded),
+    disputed: Number(payment.disputed),
+    lost: Number(payment.lost),
+    available: Number(available(payment)),
+    overdrawn: overdrawn(payment),
+    basis: payment.basis,
+    readAt: time(payment.readAt),
+  };
+}
+
+/** The newest balance, for the compacted topic; null while there is nothing to say. */
+export function refundability(payment: Payment): Refundability | null {
+  if (payment.currency === null || payment.version === 0) return null;
+  return { ...balance(payment), currency: payment.currency, version: payment.version };
+}

@@ -1,0 +1,176 @@
+/*
+ * Takes what is due and calls its provider. Safe to run again after a crash at any line, and beside others like it.
+ *
+ * A round claims heads of lanes, commits the beginning of each send, and lets the calls go, each with a deadline of its own; answers are
+ * recorded as they come, in batches. No transaction is open during a call: a PSP may take a minute, and a lock held that long would
+ * stop every other refund of the payment.
+ */
+import { Batcher, inParts } from '#application/batcher';
+import type { Book, KeptCall } from '#application/book';
+import { Fenced, Unavailable } from '#application/errors';
+import type { Claimed, Operation, OperationQueue } from '#application/operations';
+import type { Providers } from '#application/providers';
+import type { Answered, RecordAnswers } from '#application/record-answers';
+import type { CallContext, CallTrace, RefundProvider } from '#domain/ports/refund-provider';
+import { submit } from '#domain/refund/refund';
+
+export interface RunnerSettings {
+  /** How many calls may be under way at once. */
+  readonly atOnce: number;
+  readonly leaseMs: number;
+  /** After this a call is over, whatever its socket does; well below the lease. */
+  readonly callMs: number;
+}
+
+/** What the person on call should read. */
+export interface RunnerLog {
+  failed(what: string, ids: Readonly<Record<string, string | null>>, error: unknown): void;
+}
+
+export class RunOperations {
+  private readonly inFlight = new Map<string, Operation>();
+  private readonly answers: Batcher<Answered, { recorded: true }>;
+
+  constructor(
+    private readonly queue: OperationQueue,
+    private readonly book: Book,
+    private readonly providers: Providers,
+    recorder: RecordAnswers,
+    private readonly settings: RunnerSettings,
+    private readonly log: RunnerLog,
+  ) {
+    const record = async (part: readonly Answered[]) => {
+      await recorder.record(part);
+      return part.map(() => ({ recorded: true }) as const);
+    };
+    this.answers = new Batcher(
+      (batch) =>
+        inParts(batch, record, ({ claimed }, error) => {
+          // The operation keeps its lease and is tried again after it: what was answered is read anew then.
+          this.log.failed(
+            'an answer could not be recorded',
+            { operation: claimed.operation.id, refund: claimed.operation.refundId },
+            error,
+          );
+          return Promise.resolve({ recorded: true });
+        }),
+      { most: 200, atOnce: 2 },
+    );
+  }
+
+  get busy(): number {
+    return this.inFlight.size;
+  }
+
+  /** Takes what is due, up to what may still be under way, and starts it. Returns how many were taken. */
+  async round(): Promise<number> {
+    const free = this.settings.atOnce - this.inFlight.size;
+    if (free <= 0) return 0;
+    const due = await this.queue.claim(free, this.settings.leaseMs);
+    if (due.length === 0) return 0;
+    const begun = await this.begin(due).catch(async (error: unknown) => {
+      await this.queue.release(due).catch(() => undefined);
+      throw error;
+    });
+    for (const claimed of begun) {
+      this.inFlight.set(claimed.operation.id, claimed.operation);
+      void this.call(claimed).finally(() => this.inFlight.delete(claimed.operation.id));
+    }
+    return due.length;
+  }
+
+  /** Keeps the leases of what is still under way. */
+  async renew(): Promise<void> {
+    if (this.inFlight.size > 0) await this.queue.renew([...this.inFlight.values()], this.settings.leaseMs);
+  }
+
+  /**
+   * Committed before the provider hears of it: from here on the money may have moved, and a restart must ask before it sends.
+   * What was canceled, answered or taken over in the meantime is left out.
+   */
+  private async begin(due: readonly Operation[]): Promise<Claimed[]> {
+    const want = {
+      operations: due.map((operation) => operation.id),
+      refunds: due.flatMap((operation) => (operation.kind === 'refund.send' ? [operation.target] : [])),
+    };
+    return this.book.transact(want, (set) =>
+      due.flatMap((claimed): Claimed[] => {
+        const operation = set.operation(claimed.id);
+        if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return [];
+        const counted = set.changeOperation(operation.id, {
+          tries: operation.tries + 1,
+          firstSentAt: operation.firstSentAt ?? set.now,
+          lastSentAt: set.now,
+        });
+        if (operation.kind !== 'refund.send') return [{ operation: counted, refund: null, payment: null }];
+        const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), {
+          causationId: operation.id,
+        });
+        const sendable =
+          (refund.status === 'submitted' || refund.status === 'outcome_unknown') && refund.attention !== 'contradiction';
+        if (!sendable || refund.attempt !== operation.attempt) {
+          set.changeOperation(operation.id, {
+            state: 'dropped',
+            doneAt: set.now,
+            leaseUntil: null,
+            result: `the refund is ${refund.status}`,
+          });
+          return [];
+        }
+        return [{ operation: counted, refund, payment: set.payment(refund.paymentKey) }];
+      }),
+    );
+  }
+
+  private async call(claimed: Claimed): Promise<void> {
+    const { operation } = claimed;
+    const { id, account, provider, kind, refundId, target } = operation;
+    const calls: KeptCall[] = [];
+    const { paymentKey, key, attempt } = operation;
+    const trace = (each: CallTrace) => calls.push({ operationId: id, refundId, paymentKey, key, attempt, trace: each });
+    // The beginning was committed with the service's clock; what is asked now is as old as that.
+    const context: CallContext = {
+      deadline: AbortSignal.timeout(this.settings.callMs),
+      now: operation.lastSentAt ?? operation.createdAt,
+      trace,
+    };
+    const adapter = this.providers.refundsOf(account, provider);
+    try {
+      if (adapter === undefined) {
+        const answer = { kind: 'parked', why: `no account "${account}" is configured for ${provider}` } as const;
+        await this.answers.submit({ kind, claimed, calls, answer });
+      } else if (kind === 'refund.send') {
+        await this.answers.submit({ kind, claimed, calls, answer: await send(adapter, claimed, context) });
+      } else if (kind === 'refund.read') {
+        await this.answers.submit({ kind, claimed, calls, answer: await adapter.read(target, context) });
+      } else {
+        await this.answers.submit({ kind, claimed, calls, answer: await adapter.readPayment(target, context) });
+      }
+    } catch (error) {
+      const why =
+        error instanceof Unavailable || error instanceof Fenced ? error.message : 'it will be tried again after its lease';
+      this.log.failed(`a provider operation broke off; ${why}`, { operation: id, refund: refundId }, error);
+    }
+  }
+}
+
+async function send(
+  adapter: RefundProvider,
+  claimed: Claimed,
+  context: CallContext,
+): Promise<(Answered & { kind: 'refund.send' })['answer']> {
+  const { operation, refund, payment } = claimed;
+  if (refund === null || payment === null || refund.amount === null || refund.currency === null || operation.key === null) {
+    throw new Error(`operation ${operation.id} sends a refund without an amount or a key`);
+  }
+  const order = {
+    refundId: refund.id,
+    attempt: refund.attempt,
+    payment: payment.name,
+    money: { amount: refund.amount, currency: refund.currency },
+    reason: refund.reason,
+    blockCustomer: refund.blockCustomer,
+    repeated: operation.tries > 1,
+  };
+  return adapter.send(order, operation.key, context);
+}

@@ -1,0 +1,703 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  approve,
+  cancel,
+  discovered,
+  evolve,
+  recordReport,
+  refundStatuses,
+  reject,
+  requested,
+  retry,
+  submit,
+  type Attention,
+  type Holds,
+  type Refund,
+  type RefundEvent,
+  type RefundEventType,
+  type RefundReport,
+  type RefundStatus,
+  type Says,
+} from './refund.js';
+
+const clock = (time: string) => new Date(`2026-03-02T${time}:00Z`);
+const ordered = clock('09:00');
+const believed = clock('12:00');
+const later = clock('12:05');
+const earlier = clock('11:55');
+
+const allSays = [
+  'pending',
+  'requires_action',
+  'succeeded',
+  'failed',
+  'canceled',
+  'refused',
+  'absent',
+  'unclear',
+  'unknown',
+] as const satisfies readonly Says[];
+
+const order = {
+  id: 'rf_1',
+  account: 'default',
+  provider: 'stripe',
+  paymentKey: 'pay_1',
+  namedPayment: 'pi_1',
+  amount: 1000n,
+  currency: 'USD',
+  reason: null,
+  blockCustomer: false,
+  reference: null,
+  note: null,
+  metadata: {},
+  expectedAvailable: null,
+};
+
+/** A refund of 10.00 USD as it usually is in that status: what it holds, and whether the provider has shown it to us. */
+function refund(status: RefundStatus, changes: Partial<Refund> = {}): Refund {
+  const shown = { providerRefundId: 're_1', providerStatus: status, reportedAt: believed };
+  const usual: Record<RefundStatus, Partial<Refund>> = {
+    requested: { outcome: null },
+    awaiting_approval: { holds: 'reserved' },
+    approved: { holds: 'reserved' },
+    submitted: { holds: 'reserved' },
+    outcome_unknown: { holds: 'reserved' },
+    pending: { holds: 'reserved', ...shown },
+    requires_action: { holds: 'reserved', ...shown },
+    succeeded: { holds: 'refunded', ...shown, finalAt: believed },
+    failed: { ...shown, finalAt: believed },
+    reversed: { ...shown, finalAt: believed },
+    canceled: { ...shown, finalAt: believed },
+    rejected: { providerStatus: 'refused', reportedAt: believed, rejection: { code: 'x', detail: 'x' }, finalAt: believed },
+  };
+  return { ...requested(order, ordered), outcome: 'accepted', status, ...usual[status], ...changes };
+}
+
+function report(says: Says, changes: Partial<RefundReport> = {}): RefundReport {
+  const exists = !['refused', 'absent', 'unknown'].includes(says);
+  return {
+    says,
+    attempt: 1,
+    providerRefundId: exists ? 're_1' : null,
+    providerStatus: exists ? says : null,
+    amount: exists ? 1000n : null,
+    currency: exists ? 'USD' : null,
+    pendingReason: null,
+    failureCode: null,
+    bankReference: null,
+    refusal: says === 'refused' ? { code: 'charge_disputed', detail: 'The charge is disputed.', attention: false } : null,
+    at: later,
+    ...changes,
+  };
+}
+
+const after = (before: Refund, events: readonly RefundEvent[]) => events.reduce(evolve, before);
+const told = (before: Refund, ...reports: RefundReport[]) => reports.reduce((r, next) => after(r, recordReport(r, next)), before);
+const types = (events: readonly RefundEvent[]) => events.map((event) => event.type);
+
+/** Where it leads, what is announced, the room it holds afterwards, and why a person must look. */
+type Cell = readonly [RefundStatus, readonly RefundEventType[], Holds, Attention | null];
+
+/** The machine once more, by hand and cell by cell, so that a slip in the code's own table cannot agree with itself. */
+const machine: Record<RefundStatus, Record<Says, Cell>> = {
+  requested: {
+    pending: ['pending', ['pending'], 'refunded', null],
+    requires_action: ['requires_action', ['requires_action'], 'refunded', null],
+    succeeded: ['succeeded', ['succeeded'], 'refunded', null],
+    failed: ['failed', ['failed'], 'nothing', null],
+    canceled: ['canceled', ['canceled'], 'nothing', null],
+    refused: ['requested', [], 'nothing', null],
+    absent: ['requested', [], 'nothing', null],
+    unclear: ['pending', ['pending', 'attention_needed'], 'refunded', 'unknown_provider_status'],
+    unknown: ['requested', [], 'nothing', null],
+  },
+  awaiting_approval: {
+    pending: ['pending', ['pending'], 'reserved', null],
+    requires_action: ['requires_action', ['requires_action'], 'reserved', null],
+    succeeded: ['succeeded', ['succeeded'], 'refunded', null],
+    failed: ['failed', ['failed'], 'nothing', null],
+    canceled: ['canceled', ['canceled'], 'nothing', null],
+    refused: ['awaiting_approval', [], 'reserved', null],
+    absent: ['awaiting_approval', [], 'reserved', null],
+    unclear: ['pending', ['pending', 'attention_needed'], 'reserved', 'unknown_provider_status'],
+    unknown: ['awaiting_approval', [], 'reserved', null],
+  },
+  approved: {
+    pending: ['pending', ['pending'], 'reserved', null],
+    requires_action: ['requires_action', ['requires_action'], 'reserved', null],
+    succeeded: ['succeeded', ['succeeded'], 'refunded', null],
+    failed: ['failed', ['failed'], 'nothing', null],
+    canceled: ['canceled', ['canceled'], 'nothing', null],
+    refused: ['rejected', ['rejected'], 'nothing', null],
+    absent: ['approved', [], 'reserved', null],
+    unclear: ['pending', ['pending', 'attention_needed'], 'reserved', 'unknown_provider_status'],
+    unknown: ['outcome_unknown', ['outcome_unknown'], 'reserved', null],
+  },
+  submitted: {
+    pending: ['pending', ['pending'], 'reserved', null],
+    requires_action: ['requires_action', ['requires_action'], 'reserved', null],
+    succeeded: ['succeeded', ['succeeded'], 'refunded', null],
+    failed: ['failed', ['failed'], 'nothing', null],
+    canceled: ['canceled', ['canceled'], 'nothing', null],
+    refused: ['rejected', ['rejected'], 'nothing', null],
+    absent: ['submitted', [], 'reserved', null],
+    unclear: ['pending', ['pending', 'attention_needed'], 'reserved', 'unknown_provider_status'],
+    unknown: ['outcome_unknown', ['outcome_unknown'], 'reserved', null],
+  },
+  outcome_unknown: {
+    pending: ['pending', ['pending', 'outcome_resolved'], 'reserved', null],
+    requires_action: ['requires_action', ['requires_action', 'outcome_resolved'], 'reserved', null],
+    succeeded: ['succeeded', ['succeeded', 'outcome_resolved'], 'refunded', null],
+    failed: ['failed', ['failed', 'outcome_resolved'], 'nothing', null],
+    canceled: ['canceled', ['canceled', 'outcome_resolved'], 'nothing', null],
+    refused: ['rejected', ['rejected', 'outcome_resolved'], 'nothing', null],
+    absent: ['outcome_unknown', [], 'reserved', null],
+    unclear: ['pending', ['pending', 'outcome_resolved', 'attention_needed'], 'reserved', 'unknown_provider_status'],
+    unknown: ['outcome_unknown', [], 'reserved', null],
+  },
+  pending: {
+    pending: ['pending', [], 'reserved', null],
+    requires_action: ['requires_action', ['requires_action'], 'reserved', null],
+    succeeded: ['succeeded', ['succeeded'], 'refunded', null],
+    failed: ['failed', ['failed'], 'nothing', null],
+    canceled: ['canceled', ['canceled'], 'nothing', null],
+    refused: ['pending', [], 'reserved', null],
+    absent: ['pending', ['attention_needed'], 'reserved', 'contradiction'],
+    unclear: ['pending', ['attention_needed'], 'reserved', 'unknown_provider_status'],
+    unknown: ['pending', [], 'reserved', null],
+  },
+  requires_action: {
+    pending: ['pending', ['pending'], 'reserved', null],
+    requires_action: ['requires_action', [], 'reserved', null],
+    succeeded: ['succeeded', ['succeeded'], 'refunded', null],
+    failed: ['failed', ['failed'], 'nothing', null],
+    canceled: ['canceled', ['canceled'], 'nothing', null],
+    refused: ['requires_action', [], 'reserved', null],
+    absent: ['requires_action', ['attention_needed'], 'reserved', 'contradiction'],
+    unclear: ['requires_action', ['attention_needed'], 'reserved', 'unknown_provider_status'],
+    unknown: ['requires_action', [], 'reserved', null],
+  },
+  succeeded: {
+    pending: ['succeeded', [], 'refunded', null],
+    requires_action: ['requires_action', ['requires_action'], 'refunded', null],
+    succeeded: ['succeeded', [], 'refunded', null],
+    failed: ['reversed', ['reversed', 'attention_needed'], 'nothing', 'late_reversal'],
+    canceled: ['reversed', ['reversed', 'attention_needed'], 'nothing', 'late_reversal'],
+    refused: ['succeeded', [], 'refunded', null],
+    absent: ['succeeded', ['attention_needed'], 'refunded', 'contradiction'],
+    unclear: ['succeeded', ['attention_needed'], 'refunded', 'unknown_provider_status'],
+    unknown: ['succeeded', [], 'refunded', null],
+  },
+  failed: {
+    pending: ['failed', ['attention_needed'], 'refunded', 'contradiction'],
+    requires_action: ['failed', ['attention_needed'], 'refunded', 'contradiction'],
+    succeeded: ['failed', ['attention_needed'], 'refunded', 'contradiction'],
+    failed: ['failed', [], 'nothing', null],
+    canceled: ['failed', [], 'nothing', null],
+    refused: ['failed', [], 'nothing', null],
+    absent: ['failed', [], 'nothing', null],
+    unclear: ['failed', ['attention_needed'], 'refunded', 'contradiction'],
+    unknown: ['failed', [], 'nothing', null],
+  },
+  reversed: {
+    pending: ['reversed', ['attention_needed'], 'refunded', 'contradiction'],
+    requires_action: ['reversed', ['attention_needed'], 'refunded', 'contradiction'],
+    succeeded: ['reversed', ['attention_needed'], 'refunded', 'contradiction'],
+    failed: ['reversed', [], 'nothing', null],
+    canceled: ['reversed', [], 'nothing', null],
+    refused: ['reversed', [], 'nothing', null],
+    absent: ['reversed', [], 'nothing', null],
+    unclear: ['reversed', ['attention_needed'], 'refunded', 'contradiction'],
+    unknown: ['reversed', [], 'nothing', null],
+  },
+  canceled: {
+    pending: ['canceled', ['attention_needed'], 'refunded', 'contradiction'],
+    requires_action: ['canceled', ['attention_needed'], 'refunded', 'contradiction'],
+    succeeded: ['canceled', ['attention_needed'], 'refunded', 'contradiction'],
+    failed: ['canceled', [], 'nothing', null],
+    canceled: ['canceled', [], 'nothing', null],
+    refused: ['canceled', [], 'nothing', null],
+    absent: ['canceled', [], 'nothing', null],
+    unclear: ['canceled', ['attention_needed'], 'refunded', 'contradiction'],
+    unknown: ['canceled', [], 'nothing', null],
+  },
+  rejected: {
+    pending: ['rejected', ['attention_needed'], 'refunded', 'contradiction'],
+    requires_action: ['rejected', ['attention_needed'], 'refunded', 'contradiction'],
+    succeeded: ['rejected', ['attention_needed'], 'refunded', 'contradiction'],
+    failed: ['rejected', [], 'nothing', null],
+    canceled: ['rejected', [], 'nothing', null],
+    refused: ['rejected', [], 'nothing', null],
+    absent: ['rejected', [], 'nothing', null],
+    unclear: ['rejected', ['attention_needed'], 'refunded', 'contradiction'],
+    unknown: ['rejected', [], 'nothing', null],
+  },
+};
+const cells = refundStatuses.flatMap((status) => allSays.map((says) => [status, says, ...machine[status][says]] as const));
+
+describe('A refund, told by its provider how it stands', () => {
+  it.each(cells)(
+    'that is %s and reported as %s is then %s (events: %p; holds %s; attention %s)',
+    (status, says, to, events, holds, attention) => {
+      const before = refund(status);
+      const news = recordReport(before, report(says));
+      expect(types(news)).toEqual(events);
+      expect(after(before, news)).toMatchObject({ status: to, holds, attention, version: before.version + events.length });
+    },
+  );
+
+  it.each(cells)('that is %s learns nothing from hearing %s a second time', (status, says) => {
+    const once = told(refund(status), report(says));
+    expect(recordReport(once, report(says))).toEqual([]);
+    expect(recordReport(once, report(says, { at: clock('13:00') }))).toEqual([]);
+  });
+
+  it.each(refundStatuses)('that is %s never reserves room because of a report: what the provider has is a fact', (status) => {
+    for (const says of allSays) {
+      const before = refund(status);
+      if (before.holds !== 'reserved') expect(told(before, report(says)).holds).not.toBe('reserved');
+    }
+  });
+});
+
+describe('A reading of the provider that is older than what is believed already', () => {
+  const shown = refundStatuses.filter((status) => refund(status).reportedAt !== null);
+  const exceptions: Partial<Record<RefundStatus, Partial<Record<Says, Cell>>>> = {
+    // It had succeeded before it failed: the readings only came in the other order.
+    failed: { succeeded: ['reversed', ['reversed', 'attention_needed'], 'nothing', 'late_reversal'] },
+    canceled: { succeeded: ['reversed', ['reversed', 'attention_needed'], 'nothing', 'late_reversal'] },
+    // We said that nothing was ever made, and something was.
+    rejected: {
+      pending: ['rejected', ['attention_needed'], 'refunded', 'contradiction'],
+      requires_action: ['rejected', ['attention_needed'], 'refunded', 'contradiction'],
+      succeeded: ['rejected', ['attention_needed'], 'refunded', 'contradiction'],
+      unclear: ['rejected', ['attention_needed'], 'refunded', 'contradiction'],
+    },
+  };
+  const stale = shown.flatMap((status) => allSays.map((says) => [status, says, exceptions[status]?.[says]] as const));
+
+  it.each(stale.filter(([, , cell]) => cell === undefined))(
+    'is no news to a refund that is %s, though it says %s',
+    (status, says) => {
+      expect(recordReport(refund(status), report(says, { at: earlier }))).toEqual([]);
+    },
+  );
+
+  it.each(stale.filter(([, , cell]) => cell !== undefined))(
+    'still matters to a refund that is %s when it says %s',
+    (status, says, cell) => {
+      const before = refund(status);
+      const news = recordReport(before, report(says, { at: earlier }));
+      const [to, events, holds, attention] = cell ?? [];
+      expect(types(news)).toEqual(events);
+      const now = after(before, news);
+      expect(now).toMatchObject({ status: to, holds, attention });
+      expect(recordReport(now, report(says, { at: earlier }))).toEqual([]);
+    },
+  );
+
+  it('leads to the same end whether the answer or the failure comes first', () => {
+    const answer = report('succeeded', { at: earlier });
+    const failure = report('failed');
+    const inOrder = told(refund('submitted'), answer, failure);
+    const crossed = told(refund('submitted'), failure, answer);
+    expect(inOrder).toMatchObject({ status: 'reversed', holds: 'nothing', attention: 'late_reversal' });
+    expect(crossed).toMatchObject({ status: 'reversed', holds: 'nothing', attention: 'late_reversal' });
+  });
+
+  it('shows money behind a refused second attempt: for a person, with the room taken', () => {
+    const refusedAgain = refund('failed', { attempt: 2, providerRefundId: null });
+    const shows = report('succeeded', { attempt: 2, providerRefundId: 're_2', at: earlier });
+    const now = told(refusedAgain, shows);
+    expect(now).toMatchObject({ status: 'failed', attention: 'contradiction', holds: 'refunded', providerRefundId: 're_2' });
+    expect(recordReport(now, shows)).toEqual([]);
+  });
+
+  it('does not turn the clock of the refund back', () => {
+    const before = refund('failed', { updatedAt: later });
+    expect(told(before, report('succeeded', { at: earlier })).updatedAt).toEqual(later);
+  });
+});
+
+describe("A report about another of the provider's refunds", () => {
+  const alive: readonly Says[] = ['pending', 'requires_action', 'succeeded', 'unclear'];
+
+  it.each(cells)('an old attempt, while the new one is %s: %s', (status, says) => {
+    const before = refund(status, { attempt: 2, providerRefundId: 're_2' });
+    const now = told(before, report(says));
+    if (!alive.includes(says)) return expect(now).toEqual(before);
+    // Two attempts may both pay: a person looks, the room stays taken, and what we know of the new one is not overwritten.
+    const { holds, attempt, providerRefundId, providerStatus } = before;
+    expect(now).toMatchObject({ status, attention: 'contradiction', attempt, providerRefundId, providerStatus });
+    expect(now.holds).toBe(holds === 'nothing' ? 'refunded' : holds);
+    expect(recordReport(now, report(says))).toEqual([]);
+  });
+
+  it('is a contradiction when one attempt has made two refunds there', () => {
+    const now = told(refund('succeeded'), report('succeeded', { providerRefundId: 're_twin' }));
+    expect(now).toMatchObject({ status: 'succeeded', providerRefundId: 're_1', attention: 'contradiction', holds: 'refunded' });
+  });
+
+  it('is nothing to us when the twin has failed', () => {
+    expect(recordReport(refund('succeeded'), report('failed', { providerRefundId: 're_twin' }))).toEqual([]);
+  });
+
+  it('keeps the room taken when the new attempt is refused after the old one has shown money', () => {
+    const retried = refund('submitted', { attempt: 2 });
+    const now = told(retried, report('succeeded'), report('refused', { attempt: 2 }));
+    expect(now).toMatchObject({ status: 'failed', attention: 'contradiction', holds: 'reserved' });
+    expect(retry(now, later)).toEqual({ ok: false, error: { code: 'not_retryable', status: 'failed' } });
+  });
+
+  it('keeps the room taken when the new attempt is canceled, fails or is reversed after the old one has shown money', () => {
+    const doubted = (status: RefundStatus) => told(refund(status, { attempt: 2, providerRefundId: null }), report('succeeded'));
+    const canceled = cancel(doubted('approved'), later);
+    expect(canceled).toMatchObject({ ok: true, value: [{ changes: { holds: 'reserved', attention: 'contradiction' } }] });
+    const second = { attempt: 2, providerRefundId: 're_2' };
+    expect(told(doubted('submitted'), report('failed', second))).toMatchObject({ holds: 'reserved', attention: 'contradiction' });
+    expect(told(doubted('succeeded'), report('failed', second))).toMatchObject({
+      status: 'reversed',
+      holds: 'refunded',
+      attention: 'contradiction',
+    });
+  });
+
+  it('is believed when it is a later attempt, which a restore from backup made us forget', () => {
+    const now = told(refund('approved'), report('succeeded', { attempt: 2, providerRefundId: 're_2' }));
+    expect(now).toMatchObject({ status: 'succeeded', attempt: 2, providerRefundId: 're_2' });
+    // The failure of the first attempt, read afterwards, gives no room back.
+    expect(told(now, report('failed', { at: clock('13:00') }))).toEqual(now);
+  });
+
+  it('is a contradiction, once, when a forgotten later attempt has paid for a refund that we hold failed', () => {
+    const paid = report('succeeded', { attempt: 2, providerRefundId: 're_2' });
+    const now = told(refund('failed'), paid);
+    expect(now).toMatchObject({ status: 'failed', attention: 'contradiction', holds: 'refunded', attempt: 2 });
+    expect(recordReport(now, paid)).toEqual([]);
+  });
+});
+
+describe('Attention', () => {
+  it('is answered by clear news', () => {
+    for (const attention of ['operation_parked', 'outcome_unknown', 'unknown_provider_status'] as const) {
+      expect(told(refund('submitted', { attention }), report('succeeded')).attention).toBeNull();
+    }
+  });
+
+  it.each(['contradiction', 'amount_differs'] as const)('for %s is ended by a person only', (attention) => {
+    const before = refund('pending', { attention });
+    expect(told(before, report('requires_action')).attention).toBe(attention);
+    expect(told(before, report('succeeded')).attention).toBe(attention);
+    expect(told(before, report('failed')).attention).toBe(attention);
+  });
+
+  it('for a contradiction is not replaced by a lesser one', () => {
+    const before = refund('succeeded', { attention: 'contradiction' });
+    expect(told(before, report('unclear'))).toMatchObject({ attention: 'contradiction', providerStatus: 'unclear' });
+    expect(told(before, report('failed'))).toMatchObject({ status: 'reversed', attention: 'contradiction', holds: 'refunded' });
+  });
+
+  it('for a late reversal replaces the one for a differing amount', () => {
+    expect(told(refund('succeeded', { attention: 'amount_differs' }), report('failed')).attention).toBe('late_reversal');
+  });
+
+  it('stays for an unknown provider status until the refund moves: somebody should have seen the word', () => {
+    const now = told(refund('pending'), report('unclear', { providerStatus: 'frozen' }));
+    expect(now).toMatchObject({ attention: 'unknown_provider_status', providerStatus: 'frozen' });
+    expect(told(now, report('pending')).attention).toBe('unknown_provider_status');
+    expect(told(now, report('succeeded')).attention).toBeNull();
+  });
+
+  it('is called again when the provider uses yet another unknown word', () => {
+    const now = told(refund('pending'), report('unclear', { providerStatus: 'frozen' }));
+    expect(types(recordReport(now, report('unclear', { providerStatus: 'thawed' })))).toEqual(['attention_needed']);
+  });
+});
+
+describe("The provider's amount", () => {
+  it.each([
+    ['another amount', { amount: 999n }],
+    ['another currency', { currency: 'EUR' }],
+  ])('with %s moves the refund and calls a person; our own amount stays', (_, differing) => {
+    const events = recordReport(refund('submitted'), report('pending', differing));
+    expect(types(events)).toEqual(['pending', 'attention_needed']);
+    const now = after(refund('submitted'), events);
+    expect(now).toMatchObject({ amount: 1000n, currency: 'USD', attention: 'amount_differs' });
+    // Said once, kept until a person ends it.
+    const next = recordReport(now, report('succeeded', differing));
+    expect(types(next)).toEqual(['succeeded']);
+    expect(after(now, next).attention).toBe('amount_differs');
+  });
+
+  it.each([
+    ['no amount', { amount: null, currency: null }],
+    ['the same amount without a currency', { currency: null }],
+  ])('is no difference when it says %s', (_, silent) => {
+    expect(told(refund('submitted'), report('succeeded', silent)).attention).toBeNull();
+  });
+
+  it('becomes the amount of a refund of "all that is left" that a restore put back before its admission', () => {
+    const everything = refund('requested', { amount: null, currency: null });
+    const now = told(everything, report('pending', { amount: 2500n }));
+    expect(now).toMatchObject({ amount: 2500n, currency: 'USD', holds: 'refunded', outcome: 'accepted', attention: null });
+  });
+
+  it('is taken over also when it becomes known only later', () => {
+    const everything = refund('requested', { amount: null, currency: null });
+    const now = told(everything, report('pending', { amount: null, currency: null }), report('pending', { amount: 2500n }));
+    expect(now).toMatchObject({ status: 'pending', amount: 2500n, currency: 'USD' });
+  });
+});
+
+describe('Details of a report', () => {
+  it("keeps the bank's reference when it comes, and tells it once", () => {
+    const arrived = report('succeeded', { bankReference: '74627888888888888888888' });
+    const events = recordReport(refund('succeeded'), arrived);
+    expect(types(events)).toEqual(['reference_updated']);
+    const now = after(refund('succeeded'), events);
+    expect(now).toMatchObject({ status: 'succeeded', bankReference: '74627888888888888888888', reportedAt: later });
+    expect(recordReport(now, arrived)).toEqual([]);
+  });
+
+  it("does not forget the bank's reference when a later report is silent about it", () => {
+    const now = told(refund('succeeded', { bankReference: '746' }), report('failed'));
+    expect(now.bankReference).toBe('746');
+  });
+
+  it("keeps the provider's refund id when the first report lacked it", () => {
+    const now = told(refund('pending', { providerRefundId: null }), report('pending'));
+    expect(now.providerRefundId).toBe('re_1');
+  });
+
+  it.each(['pending', 'requires_action'] as const)('tells when the reason of a refund that is %s changes', (status) => {
+    const waiting = report(status, { pendingReason: 'insufficient_funds' });
+    const events = recordReport(refund(status), waiting);
+    expect(types(events)).toEqual([status]);
+    const now = after(refund(status), events);
+    expect(now).toMatchObject({ status, pendingReason: 'insufficient_funds', holds: 'reserved' });
+    expect(recordReport(now, waiting)).toEqual([]);
+    expect(told(now, report('succeeded')).pendingReason).toBeNull();
+  });
+
+  it('keeps what the provider said of a failure, verbatim', () => {
+    const failure = report('failed', { failureCode: 'lost_or_stolen_card', providerStatus: 'failed' });
+    expect(told(refund('pending'), failure)).toMatchObject({ failureCode: 'lost_or_stolen_card', providerStatus: 'failed' });
+  });
+
+  it('answers no command for a refund that somebody else made', () => {
+    const dashboard = refund('pending', { origin: 'discovered', outcome: null });
+    expect(told(dashboard, report('succeeded')).outcome).toBeNull();
+  });
+});
+
+describe("The provider's refusal", () => {
+  it('of the first attempt rejects the refund with its code and words', () => {
+    expect(told(refund('submitted'), report('refused'))).toMatchObject({
+      status: 'rejected',
+      holds: 'nothing',
+      rejection: { code: 'charge_disputed', detail: 'The charge is disputed.' },
+      outcome: 'accepted',
+      finalAt: later,
+    });
+  });
+
+  it('of a later attempt leaves a failed refund that can be tried again', () => {
+    const now = told(refund('submitted', { attempt: 2 }), report('refused', { attempt: 2 }));
+    expect(now).toMatchObject({ status: 'failed', holds: 'nothing', failureCode: 'charge_disputed', rejection: null });
+    expect(retry(now, later)).toMatchObject({ ok: true });
+  });
+
+  it('calls a person when it was not expected', () => {
+    const refusal = { code: 'provider_refused', detail: 'Something new.', attention: true };
+    const events = recordReport(refund('submitted'), report('refused', { refusal }));
+    expect(types(events)).toEqual(['rejected', 'attention_needed']);
+    expect(after(refund('submitted'), events).attention).toBe('provider_refused');
+  });
+
+  it('calls a person when it came without a reason', () => {
+    const now = told(refund('submitted'), report('refused', { refusal: null }));
+    expect(now).toMatchObject({ status: 'rejected', rejection: { code: 'provider_refused' }, attention: 'provider_refused' });
+  });
+});
+
+describe('Approving and rejecting', () => {
+  it('lets a second person approve a refund that waits for it, keeping its room', () => {
+    const decision = approve(refund('awaiting_approval'), later);
+    expect(decision.ok && after(refund('awaiting_approval'), decision.value)).toMatchObject({
+      status: 'approved',
+      holds: 'reserved',
+    });
+  });
+
+  it('gives the room back when the second person says no', () => {
+    const decision = reject(refund('awaiting_approval'), later);
+    expect(decision.ok && after(refund('awaiting_approval'), decision.value)).toMatchObject({
+      status: 'rejected',
+      holds: 'nothing',
+      rejection: { code: 'approval_refused', detail: 'A second person turned the refund down.' },
+      outcome: 'accepted',
+      finalAt: later,
+    });
+  });
+
+  it.each(refundStatuses.filter((status) => status !== 'awaiting_approval'))('is refused for a refund that is %s', (status) => {
+    const refusal = { ok: false, error: { code: 'not_awaiting_approval', status } };
+    expect(approve(refund(status), later)).toEqual(refusal);
+    expect(reject(refund(status), later)).toEqual(refusal);
+  });
+});
+
+describe('Submitting', () => {
+  it.each(refundStatuses)('a refund that is %s', (status) => {
+    const events = submit(refund(status), later);
+    expect(types(events)).toEqual(status === 'approved' ? ['submitted'] : []);
+    if (status === 'approved') expect(after(refund(status), events)).toMatchObject({ status: 'submitted', holds: 'reserved' });
+  });
+});
+
+describe('Canceling', () => {
+  const unsent: readonly RefundStatus[] = ['requested', 'awaiting_approval', 'approved'];
+
+  it.each(unsent)('a refund that is %s gives its room back', (status) => {
+    const decision = cancel(refund(status, { attention: 'operation_parked' }), later);
+    expect(decision.ok && after(refund(status), decision.value)).toMatchObject({
+      status: 'canceled',
+      holds: 'nothing',
+      outcome: 'accepted',
+      attention: null,
+      finalAt: later,
+    });
+  });
+
+  it.each(refundStatuses.filter((status) => !unsent.includes(status)))('is refused for a refund that is %s', (status) => {
+    expect(cancel(refund(status), later)).toEqual({ ok: false, error: { code: 'not_cancelable', status } });
+  });
+
+  it('is contradicted when the provider has the refund all the same', () => {
+    const decision = cancel(refund('approved'), later);
+    const canceled = after(refund('approved'), decision.ok ? decision.value : []);
+    expect(told(canceled, report('succeeded', { at: earlier }))).toMatchObject({ attention: 'contradiction', holds: 'refunded' });
+  });
+});
+
+describe('Retrying', () => {
+  const retryable: readonly RefundStatus[] = ['failed', 'reversed', 'canceled'];
+
+  it.each(retryable)('a refund that is %s starts a new attempt with a clean slate', (status) => {
+    const before = refund(status, {
+      attention: 'late_reversal',
+      failureCode: 'declined',
+      bankReference: '746',
+      pendingReason: 'x',
+    });
+    const decision = retry(before, later);
+    expect(decision.ok && types(decision.value)).toEqual(['approved']);
+    expect(decision.ok && after(before, decision.value)).toMatchObject({
+      status: 'approved',
+      attempt: 2,
+      holds: 'reserved',
+      attention: null,
+      providerRefundId: null,
+      providerStatus: null,
+      pendingReason: null,
+      failureCode: null,
+      bankReference: null,
+      reportedAt: null,
+      finalAt: null,
+      amount: 1000n,
+    });
+  });
+
+  it.each(refundStatuses.filter((status) => !retryable.includes(status)))('is refused for a refund that is %s', (status) => {
+    expect(retry(refund(status), later)).toEqual({ ok: false, error: { code: 'not_retryable', status } });
+  });
+
+  it('keeps the attempt when we had canceled it before anything was sent', () => {
+    const canceled = refund('canceled', { providerRefundId: null, providerStatus: null, reportedAt: null });
+    expect(retry(canceled, later)).toMatchObject({ ok: true, value: [{ changes: { attempt: 1 } }] });
+  });
+
+  it('takes a new attempt when the provider canceled, even if it did not say its id', () => {
+    const canceled = refund('canceled', { providerRefundId: null });
+    expect(retry(canceled, later)).toMatchObject({ ok: true, value: [{ changes: { attempt: 2 } }] });
+  });
+
+  it.each([
+    ['somebody else made it', { origin: 'discovered' as const }],
+    ['its amount was never known', { amount: null }],
+    ['the provider contradicts itself about it', { attention: 'contradiction' as const }],
+  ])('is refused when %s', (_, changes) => {
+    expect(retry(refund('failed', changes), later)).toEqual({ ok: false, error: { code: 'not_retryable', status: 'failed' } });
+  });
+});
+
+describe('A refund that somebody else made at the provider', () => {
+  const found = (says: Says) => {
+    const { id, account, provider, paymentKey, namedPayment } = order;
+    return discovered({ id, account, provider, paymentKey, namedPayment, report: report(says) }, later);
+  };
+
+  it.each<[Says, RefundStatus, Holds, Attention | null, boolean]>([
+    ['pending', 'pending', 'refunded', null, false],
+    ['requires_action', 'requires_action', 'refunded', null, false],
+    ['succeeded', 'succeeded', 'refunded', null, true],
+    ['failed', 'failed', 'nothing', null, true],
+    ['canceled', 'canceled', 'nothing', null, true],
+    ['refused', 'failed', 'nothing', null, true],
+    ['absent', 'failed', 'nothing', null, true],
+    ['unclear', 'pending', 'refunded', 'unknown_provider_status', false],
+    ['unknown', 'outcome_unknown', 'refunded', null, false],
+  ])('and that is reported as %s is %s and holds %s (attention %s, final: %s)', (says, status, holds, attention, final) => {
+    expect(found(says)).toMatchObject({
+      status,
+      holds,
+      attention,
+      finalAt: final ? later : null,
+      outcome: null,
+      origin: 'discovered',
+    });
+  });
+
+  it('has the amount, id and time of the report', () => {
+    expect(found('succeeded')).toMatchObject({
+      amount: 1000n,
+      currency: 'USD',
+      providerRefundId: 're_1',
+      reportedAt: later,
+      attempt: 1,
+    });
+  });
+
+  it('is followed like any other: a bounce gives the room back', () => {
+    expect(told(found('succeeded'), report('failed', { at: clock('13:00') }))).toMatchObject({
+      status: 'reversed',
+      holds: 'nothing',
+    });
+  });
+});
+
+describe('What an event does to a refund', () => {
+  it('raises the version by one and notes the time', () => {
+    const before = refund('approved');
+    const now = evolve(before, { type: 'submitted', at: later, changes: { status: 'submitted' } });
+    expect(now).toEqual({ ...before, status: 'submitted', version: before.version + 1, updatedAt: later });
+  });
+
+  it.each(refundStatuses.filter((status) => status !== 'requested'))('sets when it became final, if %s is final', (status) => {
+    const final = ['succeeded', 'failed', 'reversed', 'canceled', 'rejected'].includes(status);
+    expect(evolve(refund('requested'), { type: status, at: later, changes: { status } }).finalAt).toEqual(final ? later : null);
+  });
+
+  it('keeps the time of its end while only details change, and clears it when it goes on', () => {
+    const referenced = told(refund('succeeded'), report('succeeded', { bankReference: '746' }));
+    expect(referenced.finalAt).toEqual(believed);
+    expect(told(referenced, report('requires_action')).finalAt).toBeNull();
+    expect(told(referenced, report('failed')).finalAt).toEqual(later);
+  });
+
+  it('leaves the refund it was given as it was', () => {
+    const frozen = Object.freeze(refund('pending'));
+    expect(told(frozen, report('succeeded'))).not.toBe(frozen);
+  });
+});

@@ -1,0 +1,360 @@
+/*
+ * Carries the event log to Kafka: each topic by itself, in the log's order, each entry at least once.
+ *
+ * One relay at a time has the turn for a topic. It reads a page behind the topic's cursor, sends it, and moves the cursor past what Kafka's
+ * answer names. Killed in between, it sends that page again later; readers drop an id they have seen. So nothing is lost and nothing
+ * overtakes, as long as two relays never write at once. A lease cannot promise that: a relay may freeze for a minute, wake up in the middle
+ * of a page and go on sending what its successor sent long ago. Kafka itself keeps it out: every topic has one transactional id, and who takes
+ * the turn announces itself under it, which ends whatever the one before has begun and refuses all that it still sends.
+ *
+ * The order is: take the turn, announce, then make sure that the turn is still ours. Were the last step missing, a relay frozen between the
+ * first two would wake up, announce itself last, and shut out its rightful successor.
+ *
+ * What Kafka refuses is never argued with: the producer is thrown away, since kafkajs does not recover one that lost count of its
+ * sequence, and a new one goes on from the cursor. docs/kafka.md has what was measured.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
+import type { Kafka, Producer } from 'kafkajs';
+import { type EventLog, type SealedEntry, type TopicCursors } from '#application/event-log';
+import type { Wake } from '#application/wake';
+import { type Backoff, delayOf } from '#messaging/backoff';
+import { deadLetterRecord, eventRecord, type OutgoingRecord, sizeOf } from '#messaging/event-record';
+import { kafkaClient, type KafkaConnection } from '#messaging/kafka-client';
+
+export interface EventRelayOptions {
+  readonly connection: KafkaConnection;
+  readonly topics: readonly string[];
+  /** Entries read at once. Default 1,000. */
+  readonly pageSize?: number;
+  /** How long a topic waits for a relay that was killed. Default 10 s. */
+  readonly leaseMs?: number;
+  /** How soon an entry goes out although nobody rang. Default 1 s. */
+  readonly pollMs?: number;
+  readonly backoff?: Backoff;
+  /** How long `stop` waits for the page in hand. Default 10 s. */
+  readonly stopTimeoutMs?: number;
+}
+
+/** How a topic stands, for health and metrics. */
+export interface RelayedTopic {
+  readonly topic: string;
+  readonly isOurs: boolean;
+  /** The last position that is known to be on Kafka; 0 before the first turn. */
+  readonly position: bigint;
+  /** Why it waits, when it does not go on by itself. */
+  readonly trouble: string | null;
+}
+
+export class EventRelay {
+  private readonly logger = new Logger(EventRelay.name);
+  private readonly kafka: Kafka;
+  private readonly stopping = new AbortController();
+  private readonly carriers: readonly TopicCarrier[];
+  private readonly running: Promise<void>[] = [];
+  private stopListening: (() => void) | undefined;
+
+  constructor(
+    private readonly log: EventLog,
+    cursors: TopicCursors,
+    private readonly wake: Wake,
+    private readonly options: EventRelayOptions,
+  ) {
+    this.kafka = kafkaClient(options.connection, this.logger);
+    const { stopping, kafka, logger } = this;
+    const settings = {
+      holder: randomUUID(),
+      pageSize: options.pageSize ?? 1_000,
+      leaseMs: options.leaseMs ?? 10_000,
+      backoff: options.backoff ?? { firstMs: 200, mostMs: 10_000 },
+    };
+    this.carriers = options.topics.map(
+      (topic) => new TopicCarrier(topic, { log, cursors, kafka, logger, stopping: stopping.signal, ...settings }),
+    );
+  }
+
+  start(): void {
+    this.stopListening = this.wake.on('sealed', () => this.ring());
+    this.running.push(this.watchTheEnd(), ...this.carriers.map((carrier) => carrier.run()));
+  }
+
+  /** Ends after the page in hand, and gives the topics back. */
+  async stop(): Promise<void> {
+    this.stopListening?.();
+    this.stopping.abort();
+    this.ring();
+    const ended = Promise.all(this.running).then(() => true);
+    const inTime = await Promise.race([ended, sleep(this.options.stopTimeoutMs ?? 10_000, false, { ref: false })]);
+    if (!inTime) this.logger.warn('a page in hand did not go out in time; it will be sent again');
+  }
+
+  status(): RelayedTopic[] {
+    return this.carriers.map((carrier) => carrier.status());
+  }
+
+  private ring(): void {
+    for (const carrier of this.carriers) carrier.ring();
+  }
+
+  /** One small question for all topics; a ring may be lost, or come from a process that cannot reach this one. */
+  private async watchTheEnd(): Promise<void> {
+    let seen: bigint | undefined;
+    while (!this.stopping.signal.aborted) {
+      try {
+        const end = await this.log.end();
+        if (end !== seen) this.ring();
+        seen = end;
+      } catch {
+        // The database is away: the carriers meet that too, and say so.
+      }
+      await sleep(this.options.pollMs ?? 1_000, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+    }
+  }
+}
+
+interface Surroundings {
+  readonly log: EventLog;
+  readonly cursors: TopicCursors;
+  readonly kafka: Kafka;
+  readonly logger: Logger;
+  readonly stopping: AbortSignal;
+  readonly holder: string;
+  readonly pageSize: number;
+  readonly leaseMs: number;
+  readonly backoff: Backoff;
+}
+
+/** Our turn at a topic: the producer that shut out the one before, and how far we are. */
+interface Turn {
+  readonly fence: bigint;
+  readonly sender: TopicSender;
+  position: bigint;
+  takenAt: number;
+}
+
+/** Carries one topic, with at most one send under way. */
+class TopicCarrier {
+  private readonly bell = new Bell();
+  private turn: Turn | undefined;
+  private position = 0n;
+  private trouble: string | null = null;
+
+  constructor(
+    private readonly topic: string,
+    private readonly around: Surroundings,
+  ) {}
+
+  ring(): void {
+    this.bell.ring();
+  }
+
+  status(): RelayedTopic {
+    return { topic: this.topic, isOurs: this.turn !== undefined, position: this.position, trouble: this.trouble };
+  }
+
+  async run(): Promise<void> {
+    const { stopping, leaseMs, backoff, logger } = this.around;
+    for (let tries = 0; !stopping.aborted;) {
+      try {
+        this.turn = await this.keepTurn();
+        if (this.turn === undefined) {
+          // Somebody else's: no ring concerns us, only the end of their lease.
+          await sleep(leaseMs / 2, undefined, { signal: stopping }).catch(() => undefined);
+        } else if ((await this.carryPage(this.turn)) === 'nothing') {
+          await this.bell.rung(leaseMs / 3);
+        }
+        tries = 0;
+        this.trouble = null;
+      } catch (error) {
+        await this.dropTurn();
+        this.trouble = textOf(error);
+        if (tries === 0) logger.warn(`${this.topic} waits at ${this.position}: ${this.trouble}`);
+        await sleep(delayOf(backoff, tries++), undefined, { signal: stopping }).catch(() => undefined);
+      }
+    }
+    await this.giveBack();
+  }
+
+  private async keepTurn(): Promise<Turn | undefined> {
+    const { cursors, holder, leaseMs, kafka } = this.around;
+    if (this.turn !== undefined && Date.now() - this.turn.takenAt < leaseMs / 3) return this.turn;
+
+    const takenAt = Date.now();
+    const taken = await cursors.take(this.topic, holder, leaseMs);
+    if (taken !== null && taken.fence === this.turn?.fence) {
+      this.turn.takenAt = takenAt;
+      return this.turn;
+    }
+    await this.dropTurn();
+    if (taken === null) return undefined;
+
+    const sender = await TopicSender.announce(kafka, this.topic, leaseMs);
+    const confirmed = await cursors.take(this.topic, holder, leaseMs);
+    if (confirmed === null || confirmed.fence !== taken.fence) {
+      await sender.close();
+      return undefined;
+    }
+    this.position = confirmed.position;
+    return { fence: confirmed.fence, sender, position: confirmed.position, takenAt };
+  }
+
+  private async carryPage(turn: Turn): Promise<'something' | 'nothing'> {
+    const { log, pageSize } = this.around;
+    const page = await log.page(turn.position, pageSize, { topics: [this.topic] });
+    if (page.length === 0) return 'nothing';
+    for (const { records, last } of chunks(await this.recordsOf(page, turn.sender.partitions))) {
+      await turn.sender.send(records);
+      if (!(await this.around.cursors.advance(this.topic, turn.fence, last))) {
+        await this.dropTurn();
+        return 'something';
+      }
+      turn.position = last;
+      this.position = last;
+    }
+    return 'something';
+  }
+
+  private async recordsOf(page: readonly SealedEntry[], partitions: number): Promise<Placed[]> {
+    const letters = page.filter((entry) => entry.key === null).map((entry) => entry.subject);
+    const found = letters.length === 0 ? [] : await this.around.cursors.deadLetters(letters);
+    const byId = new Map(found.map((letter) => [letter.id, letter]));
+    return page.map((entry) => {
+      if (isKeyed(entry)) return { position: entry.position, record: eventRecord(entry, partitions) };
+      const letter = byId.get(entry.subject);
+      if (letter === undefined) throw new Error(`dead letter ${entry.subject} is in the log and nowhere else`);
+      return { position: entry.position, record: deadLetterRecord(letter, partitions) };
+    });
+  }
+
+  private async dropTurn(): Promise<void> {
+    const sender = this.turn?.sender;
+    this.turn = undefined;
+    await sender?.close();
+  }
+
+  private async giveBack(): Promise<void> {
+    const { turn } = this;
+    await this.dropTurn();
+    // Without it the next relay waits for the lease to end; worth no more than one try.
+    if (turn !== undefined) await this.around.cursors.giveBack(this.topic, turn.fence).catch(() => undefined);
+  }
+}
+
+/** A producer that has shut out every earlier one of its topic. */
+class TopicSender {
+  private constructor(
+    private readonly producer: Producer,
+    private readonly topic: string,
+    readonly partitions: number,
+  ) {}
+
+  static async announce(kafka: Kafka, topic: string, leaseMs: number): Promise<TopicSender> {
+    const partitions = await partitionsOf(kafka, topic);
+    const producer = kafka.producer({
+      transactionalId: `redress-relay-${topic}`,
+      idempotent: true,
+      maxInFlightRequests: 1,
+      // A transaction that nobody ends holds up those who read committed records only.
+      transactionTimeout: Math.max(10_000, 2 * leaseMs),
+      allowAutoTopicCreation: false,
+      // Kafka answers "concurrent transactions" until the markers of the one before are written: some milliseconds, not kafkajs' 300.
+      retry: { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 500, retries: 30 },
+    });
+    try {
+      await producer.connect();
+      // kafkajs announces a producer at its first transaction. An empty one costs nothing more.
+      await (await producer.transaction()).abort();
+      return new TopicSender(producer, topic, partitions);
+    } catch (error) {
+      await producer.disconnect().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** All of them or, to whoever reads committed records only, none. */
+  async send(records: readonly OutgoingRecord[]): Promise<void> {
+    const transaction = await this.producer.transaction();
+    const answer = await transaction.send({ topic: this.topic, acks: -1, messages: records.map((record) => ({ ...record })) });
+    // kafkajs leaves out a partition it has no leader for, and says nothing.
+    const answered = new Set(answer.filter((each) => each.errorCode === 0).map((each) => each.partition));
+    const missed = records.find((record) => !answered.has(record.partition));
+    if (missed !== undefined) throw new Error(`Kafka did not answer for partition ${missed.partition} of ${this.topic}`);
+    await transaction.commit();
+  }
+
+  async close(): Promise<void> {
+    await this.producer.disconnect().catch(() => undefined);
+  }
+}
+
+async function partitionsOf(kafka: Kafka, topic: string): Promise<number> {
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    const partitions = topics[0]?.partitions.length ?? 0;
+    if (partitions === 0) throw new Error(`Kafka knows no partitions of ${topic}`);
+    return partitions;
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+/** A record and where it stands in the log. */
+interface Placed {
+  readonly position: bigint;
+  readonly record: OutgoingRecord;
+}
+
+/** A page's records of one key may all go to one partition, and a partition takes about a megabyte at once. */
+const maxBytes = 900_000;
+
+function* chunks(placed: readonly Placed[]): Generator<{ records: OutgoingRecord[]; last: bigint }> {
+  let records: OutgoingRecord[] = [];
+  let bytes = 0;
+  let last = 0n;
+  for (const { position, record } of placed) {
+    const size = sizeOf(record);
+    if (records.length > 0 && bytes + size > maxBytes) {
+      yield { records, last };
+      records = [];
+      bytes = 0;
+    }
+    records.push(record);
+    bytes += size;
+    last = position;
+  }
+  if (records.length > 0) yield { records, last };
+}
+
+/** Rings that come while nobody listens are heard by the next who does, once. */
+class Bell {
+  private wasRung = false;
+  private listener: (() => void) | undefined;
+
+  ring(): void {
+    this.wasRung = true;
+    this.listener?.();
+  }
+
+  async rung(withinMs: number): Promise<void> {
+    if (!this.wasRung) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, withinMs);
+      this.listener = resolve;
+      await promise;
+      clearTimeout(timer);
+      this.listener = undefined;
+    }
+    this.wasRung = false;
+  }
+}
+
+function isKeyed(entry: SealedEntry): entry is SealedEntry & { readonly key: string } {
+  return entry.key !== null;
+}
+
+function textOf(error: unknown): string {
+  return Error.isError(error) ? error.message : String(error);
+}

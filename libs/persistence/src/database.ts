@@ -1,0 +1,77 @@
+import { DataSource, DefaultNamingStrategy } from 'typeorm';
+import { Conflict, Fenced, Unavailable } from '#application/errors';
+import { rows } from '#persistence/rows';
+import { TheBook1763800000000 } from '#persistence/migrations/0001-the-book';
+
+class SnakeCase extends DefaultNamingStrategy {
+  override columnName(property: string, given: string | undefined): string {
+    return given ?? property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  }
+}
+
+export interface DatabaseSettings {
+  readonly url: string;
+  /** Connections of this process. */
+  readonly connections: number;
+}
+
+/**
+ * Connections, entities and migrations; nothing is ever synchronized. Queries are not logged, because TypeORM would log their parameters,
+ * and with them what people wrote.
+ */
+export function dataSource({ url, connections }: DatabaseSettings): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    url,
+    entities: rows,
+    migrations: [TheBook1763800000000],
+    migrationsTransactionMode: 'each',
+    migrationsTableName: 'migration',
+    namingStrategy: new SnakeCase(),
+    synchronize: false,
+    logging: false,
+    applicationName: 'redress',
+    extra: {
+      max: connections,
+      connectionTimeoutMillis: 5_000,
+      // Session settings of every connection: nothing of ours takes long, and whoever waits longer should hear of it.
+      options: '-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC',
+    },
+  });
+}
+
+const inTheWay = new Set(['40001', '40P01', '23505', '55P03']);
+const away = /^(08|53|57P|58|XX)/;
+const network = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
+
+/** What an error of the database means to a use case: try the batch again, wait, or look at what was to be stored. */
+export function meaningOf(error: unknown): unknown {
+  if (error instanceof Conflict || error instanceof Fenced || error instanceof Unavailable) return error;
+  const { code, message } = coded(error);
+  if (inTheWay.has(code)) return new Conflict(`another transaction was in the way (${code})`, { cause: error });
+  // 57014 is our own statement_timeout.
+  if (
+    code === '57014' ||
+    away.test(code) ||
+    network.has(code) ||
+    (code === '' && /connection|timeout exceeded|terminated/i.test(message))
+  ) {
+    return new Unavailable(`the database cannot be used now (${code || message})`, { cause: error });
+  }
+  return error;
+}
+
+function coded(error: unknown): { code: string; message: string } {
+  if (typeof error !== 'object' || error === null) return { code: '', message: String(error) };
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return { code: typeof code === 'string' ? code : '', message: typeof message === 'string' ? message : '' };
+}

@@ -1,0 +1,330 @@
+import { randomUUID } from 'node:crypto';
+import type { DataSource, QueryRunner } from 'typeorm';
+import { Book, WorkingSet, type KeptCommand, type KeptRefund, type Loaded, type Want } from '#application/book';
+import { Conflict, Fenced } from '#application/errors';
+import type { PartitionMark } from '#application/event-log';
+import type { Operation } from '#application/operations';
+import type { Wake } from '#application/wake';
+import type { Payment } from '#domain/payment/payment';
+import { meaningOf } from '#persistence/database';
+import {
+  CallRow,
+  CommandRow,
+  DeadLetterRow,
+  EventRow,
+  OperationRow,
+  PaymentAliasRow,
+  PaymentRow,
+  ProviderRefundRow,
+  RefundRow,
+  uuidOf,
+} from '#persistence/rows';
+import {
+  beginPartition,
+  findNames,
+  findPayments,
+  hearOfPayments,
+  loadOperations,
+  loadProviderRefunds,
+  loadRefunds,
+  lockPayments,
+  moveNames,
+  movePartition,
+  moveRefunds,
+  nameNewPayments,
+  promote,
+} from '#persistence/statements';
+import { Table, type Raw } from '#persistence/table';
+
+/** The book in PostgreSQL. One transaction per batch: lock and load, decide in memory, store, commit, and only then wake who waits. */
+export class PostgresBook extends Book {
+  private readonly payments: Table<PaymentRow>;
+  private readonly aliases: Table<PaymentAliasRow>;
+  private readonly refunds: Table<RefundRow>;
+  private readonly providerRefunds: Table<ProviderRefundRow>;
+  private readonly commands: Table<CommandRow>;
+  private readonly operations: Table<OperationRow>;
+  private readonly calls: Table<CallRow>;
+  private readonly events: Table<EventRow>;
+  private readonly deadLetters: Table<DeadLetterRow>;
+
+  constructor(
+    private readonly source: DataSource,
+    private readonly wake: Wake,
+  ) {
+    super();
+    this.payments = new Table(source, PaymentRow);
+    this.aliases = new Table(source, PaymentAliasRow);
+    this.refunds = new Table(source, RefundRow);
+    this.providerRefunds = new Table(source, ProviderRefundRow);
+    this.commands = new Table(source, CommandRow);
+    this.operations = new Table(source, OperationRow);
+    this.calls = new Table(source, CallRow);
+    this.events = new Table(source, EventRow);
+    this.deadLetters = new Table(source, DeadLetterRow);
+  }
+
+  async transact<T>(want: Want, decide: (set: WorkingSet) => T): Promise<T> {
+    const runner = this.source.createQueryRunner();
+    try {
+      await runner.startTransaction();
+      if (want.mark !== undefined) await moveMark(runner, want.mark);
+      const set = new WorkingSet(await this.load(runner, want), randomUUID);
+      const answer = decide(set);
+      set.finish();
+      await this.store(runner, set);
+      await runner.commitTransaction();
+      this.ring(set);
+      return answer;
+    } catch (error) {
+      // The connection may be gone already; what failed first is what matters.
+      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
+      throw meaningOf(error);
+    } finally {
+      await runner.release().catch(() => undefined);
+    }
+  }
+
+  private async load(runner: QueryRunner, want: Want): Promise<Loaded> {
+    const [{ now }] = (await runner.query('select service_now() as now')) as [{ now: Date }];
+    const names = await this.names(runner, want);
+    const keys = new Set(names.values());
+    const made = await this.hearOf(runner, want, names, keys);
+    const ids = (want.refunds ?? []).map(uuidOf);
+    const named = columns(want.providerRefunds ?? [], 3, (one) => [one.account, one.provider, one.id]);
+    const operationIds = want.operations ?? [];
+    if (ids.length > 0 || (want.providerRefunds ?? []).length > 0 || operationIds.length > 0) {
+      const found = (await runner.query(findPayments, [ids, ...named, operationIds])) as { payment_key: string }[];
+      for (const { payment_key } of found) keys.add(payment_key);
+    }
+    const payments = await this.lock(runner, [...keys]);
+    // A name that was not settled when it was looked up may have moved to its payment while the lock was waited for.
+    if (payments.some((payment) => !payment.settled && !made.has(payment.key))) {
+      const again = await this.names(runner, want);
+      for (const [name, key] of names) if (again.get(name) !== key) throw new Conflict('a payment was found to be another one');
+    }
+    const locked = new Set(payments.map((payment) => payment.key));
+    const refunds = await this.loadRefunds(runner, want, ids, named, [...locked]);
+    for (const { refund } of refunds)
+      if (!locked.has(refund.paymentKey)) throw new Conflict('a refund has moved to another payment');
+    const operations = await this.loadOperations(runner, want, payments, refunds);
+    return {
+      now,
+      payments,
+      names,
+      refunds,
+      providerRefunds: await this.loadProviderRefunds(runner, want, named),
+      references: await loadReferences(runner, want),
+      commands: await this.loadCommands(runner, want),
+      operations,
+      busyLanes: new Set(operations.flatMap((each) => (each.lane !== null && each.head && isOpen(each) ? [each.lane] : []))),
+    };
+  }
+
+  private async names(runner: QueryRunner, want: Want): Promise<Map<string, string>> {
+    const names = want.payments ?? [];
+    if (names.length === 0) return new Map();
+    const found = (await runner.query(
+      findNames,
+      columns(names, 3, (one) => [one.account, one.provider, one.name]),
+    )) as { account: string; provider: string; name: string; payment_key: string }[];
+    return new Map(found.map((row) => [`${row.account}:${row.provider}:${row.name}`, row.payment_key]));
+  }
+
+  /** Makes rows for payments that nobody has heard of; returns the keys made. */
+  private async hearOf(runner: QueryRunner, want: Want, names: Map<string, string>, keys: Set<string>): Promise<Set<string>> {
+    const unheard = new Map(
+      (want.payments ?? [])
+        .filter((one) => !names.has(`${one.account}:${one.provider}:${one.name}`))
+        .map((one) => [one.key, one]),
+    );
+    if (unheard.size === 0) return new Set();
+    const all = [...unheard.values()];
+    const given = columns(all, 4, (one) => [one.key, one.account, one.provider, one.name]);
+    const made = (await runner.query(hearOfPayments, [...given, all.map((one) => one.own)])) as { key: string }[];
+    await runner.query(nameNewPayments, given);
+    const known = await this.names(runner, { payments: all });
+    for (const one of all) {
+      const name = `${one.account}:${one.provider}:${one.name}`;
+      const key = known.get(name);
+      if (key === undefined) throw new Conflict('a payment is being heard of elsewhere');
+      names.set(name, key);
+      keys.add(key);
+    }
+    return new Set(made.map((row) => row.key));
+  }
+
+  private async lock(runner: QueryRunner, keys: readonly string[]): Promise<Payment[]> {
+    if (keys.length === 0) return [];
+    const found = (await runner.query(lockPayments(this.payments.selection), [keys])) as Raw[];
+    return found.map((raw) => this.payments.read(raw));
+  }
+
+  private async loadRefunds(
+    runner: QueryRunner,
+    want: Want,
+    ids: string[],
+    named: string[][],
+    keys: string[],
+  ): Promise<KeptRefund[]> {
+    const waiting = want.waiting === true && keys.length > 0;
+    if (ids.length === 0 && (want.providerRefunds ?? []).length === 0 && !waiting) return [];
+    const found = (await runner.query(loadRefunds(this.refunds.selection), [ids, ...named, keys, waiting])) as Raw[];
+    return found.map((raw) => {
+      const { command, told, ...refund } = this.refunds.read(raw);
+      return { refund, origin: command, told };
+    });
+  }
+
+  private async loadProviderRefunds(runner: QueryRunner, want: Want, named: string[][]): Promise<Map<string, string>> {
+    if ((want.providerRefunds ?? []).length === 0) return new Map();
+    const found = (await runner.query(loadProviderRefunds, named)) as Raw[];
+    return new Map(
+      found.map((raw) => this.providerRefunds.read(raw)).map((row) => [`${row.account}:${row.provider}:${row.id}`, row.refundId]),
+    );
+  }
+
+  private async loadOperations(
+    runner: QueryRunner,
+    want: Want,
+    payments: readonly Payment[],
+    refunds: readonly KeptRefund[],
+  ): Promise<Operation[]> {
+    const ids = want.operations ?? [];
+    if (ids.length === 0 && payments.length === 0) return [];
+    const readings = [
+      ...payments.map((payment) => [payment.account, payment.provider, 'payment.read', payment.name]),
+      ...(want.providerRefunds ?? []).map((one) => [one.account, one.provider, 'refund.read', one.id]),
+    ];
+    const found = (await runner.query(loadOperations(this.operations.selection), [
+      ids,
+      refunds.map(({ refund }) => uuidOf(refund.id)),
+      ...columns(readings, 4, (one) => one),
+      payments.map((payment) => `refunds:${payment.key}`),
+    ])) as Raw[];
+    return found.map((raw) => this.operations.read(raw));
+  }
+
+  private async loadCommands(runner: QueryRunner, want: Want): Promise<KeptCommand[]> {
+    if ((want.commands ?? []).length === 0) return [];
+    const found = (await runner.query(`select ${this.commands.selection} from command where id = any($1::uuid[])`, [
+      want.commands,
+    ])) as Raw[];
+    return found.map((raw) => this.commands.read(raw)).map((row) => ({ ...row, answer: JSON.stringify(row.answer) }));
+  }
+
+  private async store(runner: QueryRunner, set: WorkingSet): Promise<void> {
+    const { changes } = set;
+    // The database refuses room that is not there whatever the order of these; payments come first because others refer to them.
+    await this.payments.update(
+      runner,
+      [...changes.payments].map((key) => set.payment(key)),
+    );
+    await this.aliases.insert(runner, changes.newAliases, 'on conflict do nothing');
+    for (const { from, to } of changes.moved) {
+      await runner.query(moveRefunds, [from, to]);
+      await runner.query(moveNames, [from, to]);
+    }
+    const row = (id: string): RefundRow => {
+      const { refund, origin, told } = set.kept(id);
+      return { ...refund, command: origin, told };
+    };
+    await this.refunds.insert(runner, [...changes.newRefunds].map(row));
+    await this.refunds.update(runner, [...changes.refunds].map(row));
+    await this.providerRefunds.insert(runner, changes.newProviderRefunds);
+    await this.commands.insert(
+      runner,
+      changes.commands.map((command) => ({ ...command, answer: JSON.parse(command.answer) as object })),
+    );
+    const operations = (ids: ReadonlySet<string>) =>
+      [...ids].flatMap((id) => set.operation(id) ?? []).map((each) => ({ ...each, ordinal: null }));
+    await this.operations.update(runner, operations(changes.operations));
+    await this.operations.insert(runner, operations(changes.newOperations));
+    if (changes.closedLanes.size > 0) await runner.query(promote, [[...changes.closedLanes]]);
+    await this.calls.insert(
+      runner,
+      changes.calls.map(({ trace, ...call }) => ({ ...call, ...trace, ordinal: 0n })),
+    );
+    await this.deadLetters.insert(
+      runner,
+      changes.deadLetters.map((letter) => ({ ...letter, ordinal: 0n, headers: base64(letter.headers) })),
+    );
+    await disposeDeliveries(runner, set);
+    // Last, so that this transaction has its number before its entries have theirs: see `seal`.
+    await this.events.insert(
+      runner,
+      changes.log.map((entry) => ({ ...entry, ordinal: 0n })),
+    );
+  }
+
+  private ring({ changes }: WorkingSet): void {
+    if (changes.log.length > 0) this.wake.ring('unsealed');
+    if (changes.newOperations.size > 0 || changes.closedLanes.size > 0 || changes.operations.size > 0)
+      this.wake.ring('operations');
+  }
+}
+
+const isOpen = (operation: Operation) => operation.state === 'open' || operation.state === 'parked';
+
+/** Rows to the arrays that `unnest` takes: one per column, also when there are no rows. */
+function columns<T>(all: readonly T[], width: number, row: (one: T) => readonly string[]): string[][] {
+  return Array.from({ length: width }, (_, column) => all.map((one) => row(one)[column] ?? ''));
+}
+
+async function moveMark(runner: QueryRunner, mark: PartitionMark): Promise<void> {
+  const { cluster, group, topic, partition, expected, next } = mark;
+  const at = [cluster, group, topic, partition];
+  const result = (await (expected === null
+    ? runner.query(beginPartition, [...at, next.toString()], true)
+    : runner.query(movePartition, [...at, expected.toString(), next.toString()], true))) as { affected?: number };
+  if (result.affected !== 1) throw new Fenced(`${topic}[${partition}] was moved on from offset ${expected} by another consumer`);
+}
+
+async function loadReferences(runner: QueryRunner, want: Want): Promise<Map<string, string>> {
+  const references = want.references ?? [];
+  if (references.length === 0) return new Map();
+  const found = (await runner.query(
+    `select r.account, r.reference, 'rf_' || replace(r.id::text, '-', '') as id
+     from unnest($1::text[], $2::text[]) as given (account, reference) join refund r using (account, reference)
+     where r.status <> 'rejected'`,
+    [references.map((one) => one.account), references.map((one) => one.reference)],
+  )) as { account: string; reference: string; id: string }[];
+  return new Map(found.map((row) => [`${row.account}:${row.reference}`, row.id]));
+}
+
+async function disposeDeliveries(runner: QueryRunner, set: WorkingSet): Promise<void> {
+  const { deliveries, answeredDeliveries } = set.changes;
+  if (deliveries.length > 0) {
+    await runner.query(
+      `update webhook_delivery d set disposition = given.disposition, detail = given.detail, operation_id = given.operation_id,
+         refund_id = given.refund_id, lease_until = null, handled_at = case when given.disposition is null then null else $6::timestamptz end
+       from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[]) as given (id, disposition, detail, operation_id, refund_id)
+       where d.id = given.id`,
+      [
+        deliveries.map((each) => each.id),
+        deliveries.map((each) => each.disposition),
+        deliveries.map((each) => each.detail),
+        deliveries.map((each) => each.operationId),
+        deliveries.map((each) => (each.refundId === null ? null : uuidOf(each.refundId))),
+        set.now,
+      ],
+    );
+  }
+  if (answeredDeliveries.length > 0) {
+    await runner.query(
+      `update webhook_delivery d set disposition = given.disposition, refund_id = coalesce(d.refund_id, given.refund_id), handled_at = $4
+       from unnest($1::uuid[], $2::text[], $3::uuid[]) as given (operation_id, disposition, refund_id)
+       where d.operation_id = given.operation_id and d.disposition is null`,
+      [
+        answeredDeliveries.map((each) => each.operationId),
+        answeredDeliveries.map((each) => each.disposition),
+        answeredDeliveries.map((each) => (each.refundId === null ? null : uuidOf(each.refundId))),
+        set.now,
+      ],
+    );
+  }
+}
+
+function base64(headers: Readonly<Record<string, Buffer>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.toString('base64')]));
+}

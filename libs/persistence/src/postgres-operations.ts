@@ -1,0 +1,50 @@
+import type { DataSource } from 'typeorm';
+import { OperationQueue, type Operation } from '#application/operations';
+import { meaningOf } from '#persistence/database';
+import { OperationRow } from '#persistence/rows';
+import { claimOperations } from '#persistence/statements';
+import { Table, type Raw } from '#persistence/table';
+
+/** The queue side of provider_operation. Leases go by the database's clock. */
+export class PostgresOperations extends OperationQueue {
+  private readonly operations: Table<OperationRow>;
+
+  constructor(private readonly source: DataSource) {
+    super();
+    this.operations = new Table(source, OperationRow);
+  }
+
+  async claim(limit: number, leaseMs: number): Promise<Operation[]> {
+    const { records } = await this.query(claimOperations(this.operations.selection), [limit, leaseMs]);
+    return records.map((raw) => this.operations.read(raw));
+  }
+
+  async renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void> {
+    await this.query(
+      `update provider_operation o set lease_until = service_now() + $3 * interval '1 millisecond'
+       from unnest($1::uuid[], $2::bigint[]) as held (id, fence)
+       where o.id = held.id and o.fence = held.fence and o.state = 'open' and o.lease_until is not null`,
+      [held.map(({ id }) => id), held.map(({ fence }) => fence.toString()), leaseMs],
+    );
+  }
+
+  async release(held: readonly { id: string; fence: bigint }[]): Promise<void> {
+    await this.query(
+      `update provider_operation o set lease_until = null
+       from unnest($1::uuid[], $2::bigint[]) as held (id, fence)
+       where o.id = held.id and o.fence = held.fence and o.state = 'open'`,
+      [held.map(({ id }) => id), held.map(({ fence }) => fence.toString())],
+    );
+  }
+
+  private async query(statement: string, parameters: readonly unknown[]): Promise<{ records: Raw[] }> {
+    const runner = this.source.createQueryRunner();
+    try {
+      return (await runner.query(statement, [...parameters], true)) as { records: Raw[] };
+    } catch (error) {
+      throw meaningOf(error);
+    } finally {
+      await runner.release().catch(() => undefined);
+    }
+  }
+}

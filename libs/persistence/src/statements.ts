@@ -1,0 +1,145 @@
+/* The statements that every refund goes through, each with what it leans on. Everything takes sets; nothing scans what has ended. */
+
+/** Moves a partition on, from where this consumer believed it to be. One row by primary key. */
+export const movePartition = `
+  update partition_offset set next_offset = $6
+  where cluster = $1 and group_id = $2 and topic = $3 and partition = $4 and next_offset = $5`;
+
+export const beginPartition = `
+  insert into partition_offset (cluster, group_id, topic, partition, next_offset) values ($1, $2, $3, $4, $5) on conflict do nothing`;
+
+/** Names to payments. Primary key of payment_alias. */
+export const findNames = `
+  select a.account, a.provider, a.name, a.payment_key
+  from unnest($1::text[], $2::text[], $3::text[]) as given (account, provider, name)
+  join payment_alias a using (account, provider, name)`;
+
+/** Rows for payments that nobody had heard of, in key order, so that two batches with the same newcomers wait for each other in one direction. */
+export const hearOfPayments = `
+  insert into payment (key, account, provider, name, settled, aliases, captured, reserved, refunded, disputed, lost, basis, waiting, sequence, version)
+  select key, account, provider, name, settled, '[]', 0, 0, 0, 0, 0, 'provider', 0, 0, 0
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[]) as given (key, account, provider, name, settled)
+  order by key
+  on conflict (key) do nothing
+  returning key`;
+
+/** The new payments' names. A name that was given to another payment in the meantime stays there. */
+export const nameNewPayments = `
+  insert into payment_alias (account, provider, name, payment_key)
+  select account, provider, name, key from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as given (key, account, provider, name)
+  order by account, provider, name
+  on conflict do nothing`;
+
+/** Which payments are touched through refunds, provider refund ids and operations. Primary keys throughout. */
+export const findPayments = `
+  select payment_key from refund where id = any($1::uuid[])
+  union
+  select r.payment_key from unnest($2::text[], $3::text[], $4::text[]) as given (account, provider, id)
+    join provider_refund p using (account, provider, id) join refund r on r.id = p.refund_id
+  union
+  select payment_key from provider_operation where id = any($5::uuid[]) and payment_key is not null`;
+
+/** The one lock that decisions about a payment take, in key order. */
+export const lockPayments = (selection: string) =>
+  `select ${selection} from payment where key = any($1::uuid[]) order by key for update`;
+
+/** Wanted refunds, by id, by the provider's id, and those that wait on the payments when $6 says so (partial index refund_waiting). */
+export const loadRefunds = (selection: string) => `
+  select ${selection} from refund where id = any($1::uuid[])
+  union
+  select ${selection} from unnest($2::text[], $3::text[], $4::text[]) as given (account, provider, id)
+    join provider_refund p using (account, provider, id) join refund on refund.id = p.refund_id
+  union
+  select ${selection} from refund where $6 and payment_key = any($5::uuid[]) and status = 'requested'`;
+
+export const loadProviderRefunds = `
+  select p.account, p.provider, p.id, p.refund_id
+  from unnest($1::text[], $2::text[], $3::text[]) as given (account, provider, id) join provider_refund p using (account, provider, id)`;
+
+/** Operations by id; what is open for the refunds; open readings of the payments and of provider refunds; one head per busy lane. */
+export const loadOperations = (selection: string) => `
+  select ${selection} from provider_operation where id = any($1::uuid[])
+  union
+  select ${selection} from provider_operation where refund_id = any($2::uuid[]) and state in ('open', 'parked')
+  union
+  select ${selection} from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as given (account, provider, kind, target)
+    join provider_operation using (account, provider, kind, target) where provider_operation.lane is null and provider_operation.state = 'open'
+  union
+  select ${selection} from provider_operation where lane = any($7::text[]) and head and state in ('open', 'parked')`;
+
+/** In a lane whose head has ended the next in line becomes head (index provider_operation_lane). The lane's payment is locked. */
+export const promote = `
+  update provider_operation set head = true
+  where id in (
+    select next.id from unnest($1::text[]) as ended (lane),
+    lateral (
+      select id, head from provider_operation where lane = ended.lane and state in ('open', 'parked') order by head desc, ordinal limit 1
+    ) next
+    where not next.head
+  )`;
+
+/** What hangs on a name that turned out to be another payment's. */
+export const moveRefunds = `update refund set payment_key = $2 where payment_key = $1`;
+export const moveNames = `update payment_alias set payment_key = $2 where payment_key = $1`;
+
+/**
+ * Due heads, most urgent first, passing over what others hold. Per priority the index provider_operation_due is read from its oldest
+ * entry up to now, so that the many readings planned for later are never looked at.
+ */
+export const claimOperations = (selection: string) => `
+  with clocked as materialized (select service_now() as now),
+  due as (
+    select found.id from clocked, unnest(array[10, 20, 30, 40]::smallint[]) as level (priority),
+    lateral (
+      select id from provider_operation
+      where priority = level.priority and head and state = 'open' and run_at <= clocked.now and (lease_until is null or lease_until <= clocked.now)
+      order by run_at limit $1 for update skip locked
+    ) found
+    limit $1
+  )
+  update provider_operation set lease_until = clocked.now + $2 * interval '1 millisecond', fence = fence + 1
+  from due, clocked where provider_operation.id = due.id
+  returning ${selection}`;
+
+/** One sealing writer at a time: whoever finds the row held leaves it to the holder. */
+export const takeSeal = `select 1 from event_seal for update skip locked`;
+
+/**
+ * Gives positions to committed entries that have none. Those above "settled" are looked at: few, because "settled" follows closely.
+ * It moves up to a candidate once every transaction that could hold an entry at or below it has ended. (A transaction has its number
+ * before its first entry, because the log is written last.)
+ */
+export const seal = `
+  with writer as (select position, settled, candidate, candidate_xmax from event_seal),
+  fresh as (
+    select e.ordinal, e.topic, row_number() over (order by e.ordinal) as place
+    from event e, writer w
+    where e.ordinal > w.settled and not exists (select 1 from event_position p where p.ordinal = e.ordinal)
+    order by e.ordinal limit $1
+  ),
+  sealed as (
+    insert into event_position (position, ordinal, topic)
+    select w.position + f.place, f.ordinal, f.topic from fresh f, writer w order by f.place
+    returning position, ordinal
+  ),
+  result as (select count(*) as entries, max(ordinal) as last from sealed),
+  horizon as (
+    select pg_snapshot_xmin(pg_current_snapshot()) as oldest, pg_snapshot_xmax(pg_current_snapshot()) as next,
+      greatest((select last from result), (select candidate from writer)) as newest
+  ),
+  moved as (
+    update event_seal s set
+      position = s.position + r.entries,
+      settled = case when h.oldest >= s.candidate_xmax and r.entries < $1 then s.candidate else s.settled end,
+      candidate = case when h.oldest >= s.candidate_xmax then h.newest else s.candidate end,
+      candidate_xmax = case when h.oldest >= s.candidate_xmax or s.candidate_xmax > h.next then h.next else s.candidate_xmax end
+    from result r, horizon h
+    where r.entries > 0 or s.candidate > s.settled
+    returning s.position
+  )
+  select entries from result`;
+
+/** Entries of some topics behind a position, in order (index event_position_by_topic). */
+export const pageOfTopic = (selection: string) => `
+  select p.position, ${selection} from event_position p join event on event.ordinal = p.ordinal
+  where p.topic = $1 and p.position > $2 order by p.position limit $3`;

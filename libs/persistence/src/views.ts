@@ -1,0 +1,297 @@
+/* What people and consumers look at. Reads only; nothing here takes a lock, and every list goes by an index and a cursor. */
+import type { DataSource } from 'typeorm';
+import type { KeptRefund } from '#application/book';
+import type { Operation } from '#application/operations';
+import type { Payment } from '#domain/payment/payment';
+import { meaningOf } from '#persistence/database';
+import {
+  CallRow,
+  CommandRow,
+  DeadLetterRow,
+  DeliveryRow,
+  EventRow,
+  OperationRow,
+  PaymentRow,
+  RefundRow,
+  uuidOf,
+} from '#persistence/rows';
+import { Table, type Raw } from '#persistence/table';
+
+export interface RefundView extends KeptRefund {
+  readonly payment: Payment;
+}
+
+export interface RefundFilter {
+  readonly account?: string;
+  readonly status?: string;
+  readonly attention?: string;
+  readonly provider?: string;
+  /** Any name of the payment. */
+  readonly paymentId?: string;
+  /** Any id: ours, the provider's, the payment's, the caller's reference or key. */
+  readonly q?: string;
+  readonly createdAfter?: Date;
+  readonly createdBefore?: Date;
+}
+
+export interface Page<T> {
+  readonly data: readonly T[];
+  /** The ordinal to go on below; null at the end. */
+  readonly next: bigint | null;
+}
+
+export interface RefundHistory {
+  readonly commands: readonly CommandRow[];
+  readonly operations: readonly Operation[];
+  readonly calls: readonly CallRow[];
+  readonly deliveries: readonly DeliveryRow[];
+  readonly events: readonly (EventRow & { position: bigint | null })[];
+}
+
+type Delivered = Omit<DeliveryRow, 'body'>;
+
+export class Views {
+  private readonly refunds: Table<RefundRow>;
+  private readonly payments: Table<PaymentRow>;
+  private readonly commands: Table<CommandRow>;
+  private readonly operations: Table<OperationRow>;
+  private readonly calls: Table<CallRow>;
+  private readonly deliveries: Table<DeliveryRow>;
+  private readonly events: Table<EventRow>;
+  private readonly letters: Table<DeadLetterRow>;
+
+  constructor(private readonly source: DataSource) {
+    this.refunds = new Table(source, RefundRow);
+    this.payments = new Table(source, PaymentRow);
+    this.commands = new Table(source, CommandRow);
+    this.operations = new Table(source, OperationRow);
+    this.calls = new Table(source, CallRow);
+    this.deliveries = new Table(source, DeliveryRow);
+    this.events = new Table(source, EventRow);
+    this.letters = new Table(source, DeadLetterRow);
+  }
+
+  async refund(id: string): Promise<RefundView | null> {
+    const found = await this.query(`select ${this.refunds.selection} from refund where id = $1`, [uuidOf(id)]);
+    const [view] = await this.withPayments(found);
+    return view ?? null;
+  }
+
+  /** Refunds, newest first. */
+  async refundPage(filter: RefundFilter, before: bigint | null, limit: number): Promise<Page<RefundView>> {
+    const { where, parameters, add } = conditions();
+    if (before !== null) add('refund.ordinal < ?', before.toString());
+    if (filter.account !== undefined) add('refund.account = ?', filter.account);
+    if (filter.status !== undefined) add('refund.status = ?', filter.status);
+    if (filter.attention !== undefined) add('refund.attention = ?', filter.attention);
+    if (filter.provider !== undefined) add('refund.provider = ?', filter.provider);
+    if (filter.createdAfter !== undefined) add('refund.created_at >= ?', filter.createdAfter);
+    if (filter.createdBefore !== undefined) add('refund.created_at < ?', filter.createdBefore);
+    if (filter.paymentId !== undefined) {
+      add('refund.payment_key in (select payment_key from payment_alias where name = ?)', filter.paymentId);
+    }
+    if (filter.q !== undefined) {
+      add(
+        `refund.id in (
+           select id from refund where id = ?::uuid
+           union select refund_id from provider_refund where id = ?
+           union select r.id from payment_alias a join refund r on r.payment_key = a.payment_key where a.name = ?
+           union select id from refund where reference = ?
+           union select refund_id from command where key = ? and refund_id is not null)`,
+        uuidOf(filter.q),
+        filter.q,
+        filter.q,
+        filter.q,
+        filter.q,
+      );
+    }
+    const found = await this.query(
+      `select ${this.refunds.selection} from refund ${where()} order by refund.ordinal desc limit ${limit + 1}`,
+      parameters,
+    );
+    return page(await this.withPayments(found), limit, ({ refund }) => refund.ordinal);
+  }
+
+  async payment(account: string, provider: string, name: string): Promise<Payment | null> {
+    const found = await this.query(
+      `select ${this.payments.selection} from payment
+       where key = (select payment_key from payment_alias where account = $1 and provider = $2 and name = $3)`,
+      [account, provider, name],
+    );
+    const [raw] = found;
+    return raw === undefined ? null : this.payments.read(raw);
+  }
+
+  async refundsOf(paymentKey: string, limit: number): Promise<RefundView[]> {
+    const found = await this.query(
+      `select ${this.refunds.selection} from refund where payment_key = $1 order by ordinal desc limit ${limit}`,
+      [paymentKey],
+    );
+    return this.withPayments(found);
+  }
+
+  /** Everything that led to where a refund stands, and everything that came of it. */
+  async history(id: string): Promise<RefundHistory> {
+    const uuid = uuidOf(id);
+    const [commands, operations, calls, deliveries, events] = await Promise.all([
+      this.query(`select ${this.commands.selection} from command where refund_id = $1 order by received_at`, [uuid]),
+      this.query(
+        `select ${this.operations.selection} from provider_operation where refund_id = $1
+         union all
+         select ${this.operations.selection} from provider_operation
+           where kind = 'payment.read' and payment_key = (select payment_key from refund where id = $1)
+         order by ordinal limit 500`,
+        [uuid],
+      ),
+      this.query(
+        `select ${this.calls.selection} from provider_call where refund_id = $1
+         union all
+         select ${this.calls.selection} from provider_call
+           where refund_id is null and payment_key = (select payment_key from refund where id = $1)
+         order by ordinal limit 500`,
+        [uuid],
+      ),
+      this.query(`select ${this.deliveries.selection} from webhook_delivery where refund_id = $1 order by ordinal limit 500`, [
+        uuid,
+      ]),
+      this.query(
+        `select ${this.events.selection}, p.position from event left join event_position p using (ordinal)
+         where subject = $1 order by ordinal limit 500`,
+        [id],
+      ),
+    ]);
+    return {
+      commands: commands.map((raw) => this.commands.read(raw)),
+      operations: operations.map((raw) => this.operations.read(raw)),
+      calls: calls.map((raw) => this.calls.read(raw)),
+      deliveries: deliveries.map((raw) => this.deliveries.read(raw)),
+      events: events.map((raw) => ({
+        ...this.events.read(raw),
+        position: raw['position'] === null ? null : BigInt(String(raw['position'])),
+      })),
+    };
+  }
+
+  /** Webhook deliveries, newest first, without their bodies. */
+  async deliveryPage(
+    filter: { disposition?: string; provider?: string },
+    before: bigint | null,
+    limit: number,
+  ): Promise<Page<Delivered>> {
+    const { where, parameters, add } = conditions();
+    if (before !== null) add('ordinal < ?', before.toString());
+    if (filter.disposition !== undefined) add('disposition = ?', filter.disposition);
+    if (filter.provider !== undefined) add('provider = ?', filter.provider);
+    const found = await this.query(
+      `select ${this.deliveries.selection} from webhook_delivery ${where()} order by ordinal desc limit ${limit + 1}`,
+      parameters,
+    );
+    return page(
+      found.map((raw) => this.deliveries.read(raw)),
+      limit,
+      ({ ordinal }) => ordinal,
+    );
+  }
+
+  async delivery(id: string): Promise<DeliveryRow | null> {
+    const [raw] = await this.query(`select ${this.deliveries.selection} from webhook_delivery where id = $1`, [id]);
+    return raw === undefined ? null : this.deliveries.read(raw);
+  }
+
+  /** Dead letters, newest first. */
+  async deadLetterPage(before: bigint | null, limit: number): Promise<Page<DeadLetterRow>> {
+    const { where, parameters, add } = conditions();
+    if (before !== null) add('ordinal < ?', before.toString());
+    const found = await this.query(
+      `select ${this.letters.selection} from dead_letter ${where()} order by ordinal desc limit ${limit + 1}`,
+      parameters,
+    );
+    return page(
+      found.map((raw) => this.letters.read(raw)),
+      limit,
+      ({ ordinal }) => ordinal,
+    );
+  }
+
+  /** Operations that wait for a person. */
+  async parkedOperations(limit: number): Promise<Operation[]> {
+    const found = await this.query(
+      `select ${this.operations.selection} from provider_operation where state = 'parked' order by ordinal limit ${limit}`,
+      [],
+    );
+    return found.map((raw) => this.operations.read(raw));
+  }
+
+  /** Moves the service's clock, for tests and simulators; returns its new time. */
+  async advanceClock(seconds: number): Promise<Date> {
+    await this.query(`update clock set advanced = advanced + $1 * interval '1 second'`, [seconds]);
+    const [raw] = await this.query('select service_now() as now', []);
+    return raw?.['now'] as Date;
+  }
+
+  /** Whether the database answers. */
+  async ping(): Promise<void> {
+    await this.query('select 1', []);
+  }
+
+  /** How much waits, for the metrics. Partial indexes hold just that. */
+  async backlog(): Promise<Readonly<Record<string, number>>> {
+    const [raw] = await this.query(
+      `select
+         (select count(*) from (select 1 from provider_operation where head and state = 'open' and run_at <= service_now() limit 10000) due) as operations_due,
+         (select count(*) from (select 1 from provider_operation where state = 'parked' limit 10000) parked) as operations_parked,
+         (select count(*) from (select 1 from webhook_delivery where disposition is null and operation_id is null limit 10000) pending) as deliveries_pending,
+         (select count(*) from (select 1 from refund where attention is not null limit 10000) looked) as refunds_with_attention,
+         (select position from event_seal) as log_position`,
+      [],
+    );
+    return Object.fromEntries(Object.entries(raw ?? {}).map(([name, value]) => [name, Number(value)]));
+  }
+
+  /** How far each topic has been relayed. */
+  async cursors(): Promise<ReadonlyMap<string, number>> {
+    const found = await this.query('select topic, position from topic_cursor', []);
+    return new Map(found.map((raw) => [String(raw['topic']), Number(raw['position'])]));
+  }
+
+  private async withPayments(found: readonly Raw[]): Promise<RefundView[]> {
+    if (found.length === 0) return [];
+    const kept = found.map((raw) => this.refunds.read(raw));
+    const keys = [...new Set(kept.map((row) => row.paymentKey))];
+    const paid = await this.query(`select ${this.payments.selection} from payment where key = any($1::uuid[])`, [keys]);
+    const payments = new Map(paid.map((raw) => this.payments.read(raw)).map((payment) => [payment.key, payment]));
+    return kept.flatMap(({ command, told, ...refund }) => {
+      const payment = payments.get(refund.paymentKey);
+      return payment === undefined ? [] : [{ refund, origin: command, told, payment }];
+    });
+  }
+
+  private async query(statement: string, parameters: readonly unknown[]): Promise<Raw[]> {
+    try {
+      const answer = (await this.source.query(statement, [...parameters])) as Raw[] | [Raw[], number];
+      return Array.isArray(answer[0]) ? answer[0] : (answer as Raw[]);
+    } catch (error) {
+      throw meaningOf(error);
+    }
+  }
+}
+
+/** Conditions that are joined by "and", each with its parameters as question marks. */
+function conditions() {
+  const parameters: unknown[] = [];
+  const all: string[] = [];
+  return {
+    parameters,
+    add(condition: string, ...values: unknown[]) {
+      let next = 0;
+      all.push(condition.replace(/\?/g, () => `$${parameters.push(values[next++])}`));
+    },
+    where: () => (all.length === 0 ? '' : `where ${all.join(' and ')}`),
+  };
+}
+
+function page<T>(found: readonly T[], limit: number, ordinal: (one: T) => bigint | null): Page<T> {
+  const data = found.slice(0, limit);
+  const last = data.at(-1);
+  return { data, next: found.length > limit && last !== undefined ? ordinal(last) : null };
+}

@@ -1,0 +1,222 @@
+import { describe, expect, it } from '@jest/globals';
+import Stripe from 'stripe';
+import { StripeNotices } from './stripe-notices.js';
+
+const receivedAt = new Date('2026-11-01T10:00:00.000Z');
+const seconds = receivedAt.getTime() / 1000;
+const account = {
+  account: 'default',
+  apiKey: 'sk_test_x',
+  webhookSecrets: ['whsec_new', 'whsec_old'],
+  apiBase: 'https://api.stripe.com',
+};
+const notices = new StripeNotices(account);
+
+const refund = {
+  id: 're_1',
+  object: 'refund',
+  amount: 1050,
+  currency: 'usd',
+  status: 'succeeded',
+  payment_intent: 'pi_1',
+  charge: 'ch_1',
+  metadata: { redress_refund: 'rf_1', redress_attempt: '2' },
+};
+const event = (more: object = {}, object: unknown = refund) => ({
+  id: 'evt_1',
+  object: 'event',
+  type: 'refund.updated',
+  livemode: false,
+  created: seconds - 10,
+  data: { object },
+  ...more,
+});
+const thin = (more: object = {}) => ({
+  id: 'evt_2',
+  object: 'v2.core.event',
+  type: 'v1.refund.updated',
+  livemode: false,
+  created: '2026-11-01T09:59:50.000Z',
+  related_object: { id: 're_1', type: 'refund', url: '/v1/refunds/re_1' },
+  ...more,
+});
+
+/** Signed by Stripe's own library, so that our reading is not checked against our own writing. */
+const signed = (body: string, secret = 'whsec_new', timestamp = seconds) =>
+  Stripe.webhooks.generateTestHeaderString({ payload: body, secret, timestamp });
+const delivery = (body: string | Buffer, header: string | undefined) => ({
+  body: Buffer.from(body),
+  headers: { 'stripe-signature': header },
+  from: null,
+  receivedAt,
+});
+const receive = (value: unknown) => {
+  const body = JSON.stringify(value);
+  return notices.receive(delivery(body, signed(body)));
+};
+
+describe("A delivery in Stripe's name", () => {
+  const body = JSON.stringify(event());
+
+  it('is taken when it is signed with a secret of ours, and again while an old secret is being rolled', () => {
+    expect(notices.receive(delivery(body, signed(body)))).toMatchObject({ ok: true, value: { noticeId: 'evt_1' } });
+    expect(notices.receive(delivery(body, signed(body, 'whsec_old')))).toMatchObject({ ok: true });
+    const both = `${signed(body, 'whsec_retired')},${signed(body, 'whsec_new').split(',')[1]}`;
+    expect(notices.receive(delivery(body, both))).toMatchObject({ ok: true });
+  });
+
+  it.each([
+    ['signed with another secret', signed(body, 'whsec_other')],
+    ['not signed', undefined],
+    ['signed with nothing', ''],
+    ['signed in an old scheme only', signed(body).replace('v1=', 'v0=')],
+    ['signed without a time', signed(body).replace(/t=\d+,/, '')],
+    ['given another time than it was signed with', signed(body).replace(/t=\d+/, `t=${seconds - 1}`)],
+    ['signed with half a signature', signed(body).slice(0, -32)],
+    ['signed with no hexadecimal', `t=${seconds},v1=${'z'.repeat(64)}`],
+  ])('is refused as forged when it is %s', (_how, header) => {
+    expect(notices.receive(delivery(body, header))).toMatchObject({ ok: false, error: { code: 'forged' } });
+  });
+
+  it('is refused when any one byte of it is another', () => {
+    const header = signed(body);
+    for (let at = 0; at < body.length; at += 7) {
+      const altered = Buffer.from(body);
+      altered[at] = (altered[at] ?? 0) ^ 1;
+      expect(notices.receive(delivery(altered, header))).toMatchObject({ ok: false, error: { code: 'forged' } });
+    }
+  });
+
+  it.each([
+    [300, { ok: true }],
+    [301, { ok: false, error: { code: 'too_old' } }],
+    [-300, { ok: true }],
+    [-301, { ok: false, error: { code: 'too_early' } }],
+  ])('that was signed %p seconds before it came: %p', (age, result) => {
+    expect(notices.receive(delivery(body, signed(body, 'whsec_new', seconds - age)))).toMatchObject(result);
+  });
+
+  it.each([
+    ['no JSON', 'hello'],
+    ['a list', '[]'],
+    ['null', 'null'],
+    ['an event without an id', JSON.stringify(event({ id: undefined }))],
+    ['an event without a type', JSON.stringify(event({ type: 7 }))],
+    ['an event of no mode', JSON.stringify(event({ livemode: 'no' }))],
+    ['another object', JSON.stringify(event({ object: 'refund' }))],
+    ['a refund event without a refund', JSON.stringify(event({ data: {} }))],
+    ['a refund event with something else in it', JSON.stringify(event({}, { id: 'ch_1', object: 'charge' }))],
+    ['a refund event without a time', JSON.stringify(event({ created: 'now' }))],
+    ['a payment event without a payment', JSON.stringify(event({ type: 'charge.refunded' }, null))],
+    ['a thin refund event that names no refund', JSON.stringify(thin({ related_object: null }))],
+  ])('that is genuine and yet %s cannot be read', (_what, text) => {
+    expect(notices.receive(delivery(text, signed(text)))).toMatchObject({ ok: false, error: { code: 'unreadable' } });
+    expect(notices.reread(Buffer.from(text), receivedAt)).toMatchObject({ type: 'unreadable', notice: { about: 'nothing' } });
+  });
+});
+
+describe("A webhook of Stripe's", () => {
+  it.each(['refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated'])('%s is about its refund', (type) => {
+    const read = receive(event({ type }));
+    expect(read).toEqual({
+      ok: true,
+      value: {
+        noticeId: 'evt_1',
+        type,
+        notice: {
+          about: 'refund',
+          providerRefundId: 're_1',
+          refundId: 'rf_1',
+          payment: 'pi_1',
+          claim: {
+            says: 'succeeded',
+            attempt: 2,
+            providerRefundId: 're_1',
+            providerStatus: 'succeeded',
+            amount: 1050n,
+            currency: 'USD',
+            pendingReason: null,
+            failureCode: null,
+            bankReference: null,
+            refusal: null,
+            at: new Date((seconds - 10) * 1000),
+          },
+        },
+      },
+    });
+    expect(read.ok && notices.reread(Buffer.from(JSON.stringify(event({ type }))), receivedAt)).toEqual(read.ok && read.value);
+  });
+
+  it('claims a refund to be as it was when the event was made, never as in the future', () => {
+    expect(receive(event({ created: seconds + 100 }))).toMatchObject({ value: { notice: { claim: { at: receivedAt } } } });
+  });
+
+  it('claims nothing clear about a refund in a status that is not known', () => {
+    expect(receive(event({}, { ...refund, status: 'postponed' }))).toMatchObject({
+      value: { notice: { claim: { says: 'unclear' } } },
+    });
+  });
+
+  it('about a refund that somebody else made has no id of ours', () => {
+    expect(receive(event({}, { ...refund, metadata: {} }))).toMatchObject({
+      value: { notice: { refundId: null, payment: 'pi_1' } },
+    });
+  });
+
+  it('charge.refunded is about the payment only, because it does not tell how each refund is', () => {
+    const type = 'charge.refunded';
+    const charge = { id: 'ch_1', object: 'charge', payment_intent: 'pi_1' };
+    expect(receive(event({ type }, charge))).toMatchObject({ value: { notice: { about: 'payment', payment: 'pi_1' } } });
+    expect(receive(event({ type }, { ...charge, payment_intent: null }))).toMatchObject({
+      value: { notice: { payment: 'ch_1' } },
+    });
+  });
+
+  it.each(['v1.refund.created', 'v1.refund.updated', 'v1.refund.failed', 'v1.charge.refund.updated'])(
+    '%s, a thin one, names its refund and claims nothing',
+    (type) => {
+      expect(receive(thin({ type }))).toMatchObject({
+        value: {
+          noticeId: 'evt_2',
+          type,
+          notice: { about: 'refund', providerRefundId: 're_1', refundId: null, payment: null, claim: null },
+        },
+      });
+    },
+  );
+
+  it('v1.charge.refunded, a thin one, is about the payment', () => {
+    const related_object = { id: 'ch_1', type: 'charge', url: '/v1/charges/ch_1' };
+    expect(receive(thin({ type: 'v1.charge.refunded', related_object }))).toMatchObject({
+      value: { notice: { about: 'payment', payment: 'ch_1' } },
+    });
+  });
+
+  it.each([
+    ['of a type that is not acted on', event({ type: 'payment_intent.succeeded' }, {})],
+    ['of a type that nobody knew', event({ type: 'refund.polished' })],
+    ['of a thin type that is not acted on', thin({ type: 'v2.core.account.created' })],
+    ['from live mode, to a test account', event({ livemode: true })],
+    ['from live mode, thin', thin({ livemode: true })],
+    ['about a connected account', event({ account: 'acct_1' })],
+    ['about a connected account, thin', thin({ context: 'acct_1' })],
+  ])('%s is about nothing of ours', (_what, value) => {
+    expect(receive(value)).toMatchObject({ ok: true, value: { notice: { about: 'nothing' } } });
+  });
+
+  it('from test mode is nothing to a live account', () => {
+    const body = JSON.stringify(event());
+    const live = new StripeNotices({ ...account, apiKey: 'rk_live_x' });
+    expect(live.receive(delivery(body, signed(body)))).toMatchObject({ value: { notice: { about: 'nothing' } } });
+  });
+});
+
+describe("An account's webhooks", () => {
+  it.each([
+    ['a key of no mode', { apiKey: 'hello' }],
+    ['no secret', { webhookSecrets: [] }],
+    ['a blank secret, which anybody could sign with', { webhookSecrets: ['whsec_new', ' '] }],
+  ])('are not set up with %s', (_what, wrong) => {
+    expect(() => new StripeNotices({ ...account, ...wrong })).toThrow('account default');
+  });
+});

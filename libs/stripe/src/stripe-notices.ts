@@ -1,0 +1,147 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import {
+  ProviderNotices,
+  type Notice,
+  type NoticeRefusal,
+  type RawDelivery,
+  type ReceivedNotice,
+} from '#domain/ports/provider-notices';
+import { err, ok, type Result } from '#domain/result';
+import { foundRefund, idOf } from './stripe-answers.js';
+import { isLive, type StripeAccount } from './stripe-refunds.js';
+
+/** Both ways: Stripe's library looks at age only and would take a delivery from the future. docs.stripe.com/webhooks#replay-attacks */
+const toleranceMs = 300_000;
+
+/** `charge.refund.updated` is deprecated and still sent for some payment methods. docs.stripe.com/api/events/types */
+const refundEvents = new Set(['refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated']);
+const paymentEvents = new Set(['charge.refunded']);
+
+/** Stripe's webhooks, snapshot and thin. docs.stripe.com/webhooks, docs.stripe.com/event-destinations */
+export class StripeNotices extends ProviderNotices {
+  override readonly provider = 'stripe';
+  override readonly account: string;
+  private readonly secrets: readonly string[];
+  private readonly livemode: boolean;
+
+  constructor({ account, apiKey, webhookSecrets }: StripeAccount) {
+    super();
+    const live = isLive(apiKey);
+    if (!live.ok) throw new Error(`the Stripe key of account ${account} must be ${live.error}`);
+    if (webhookSecrets.length === 0 || webhookSecrets.some((secret) => secret.trim() === '')) {
+      throw new Error(`the Stripe account ${account} needs a webhook secret, and none may be blank`);
+    }
+    this.account = account;
+    this.secrets = webhookSecrets;
+    this.livemode = live.value;
+  }
+
+  override receive({ body, headers, receivedAt }: RawDelivery): Result<ReceivedNotice, NoticeRefusal> {
+    const signature = readSignature(headers['stripe-signature']);
+    if (signature === null) return err({ code: 'forged', detail: 'There is no Stripe-Signature header that can be read.' });
+    if (!this.isGenuine(signature, body)) return err({ code: 'forged', detail: 'No signature is by a secret of this account.' });
+    const ageMs = receivedAt.getTime() - Number(signature.time) * 1000;
+    if (ageMs > toleranceMs) return err({ code: 'too_old', detail: `It was signed ${Math.round(ageMs / 1000)} s ago.` });
+    if (ageMs < -toleranceMs) return err({ code: 'too_early', detail: `It was signed ${Math.round(-ageMs / 1000)} s ahead.` });
+    const read = this.readEvent(body, receivedAt);
+    return read ?? err({ code: 'unreadable', detail: 'The body is no event of Stripe that can be read.' });
+  }
+
+  override reread(body: Buffer, receivedAt: Date): ReceivedNotice {
+    const read = this.readEvent(body, receivedAt);
+    if (read?.ok) return read.value;
+    return { noticeId: '', type: 'unreadable', notice: nothing('The body is no event of Stripe that can be read.') };
+  }
+
+  /** Any one of the header's `v1` by any one of our secrets: while a secret is rolled there are several of both. */
+  private isGenuine({ time, v1 }: Signature, body: Buffer): boolean {
+    return this.secrets.some((secret) => {
+      const expected = createHmac('sha256', secret).update(`${time}.`).update(body).digest();
+      return v1.some((given) => given.length === expected.length && timingSafeEqual(given, expected));
+    });
+  }
+
+  private readEvent(body: Buffer, receivedAt: Date): Result<ReceivedNotice, never> | null {
+    const event = record(parsed(body));
+    if (event === null) return null;
+    const { id, type, livemode } = event;
+    if (typeof id !== 'string' || id === '' || typeof type !== 'string' || typeof livemode !== 'boolean') return null;
+    const notice = this.notice(event, type, livemode, receivedAt);
+    return notice === null ? null : ok({ noticeId: id, type, notice });
+  }
+
+  private notice(event: Record<string, unknown>, type: string, livemode: boolean, receivedAt: Date): Notice | null {
+    if (livemode !== this.livemode) return nothing(`It is from ${livemode ? 'live' : 'test'} mode, this account is not.`);
+    // Connect: something of a connected account, which is not what this account's key sees.
+    if (isSaid(event['account']) || isSaid(event['context'])) return nothing('It is about another account at Stripe.');
+    switch (event['object']) {
+      case 'event':
+        return snapshot(event, type, receivedAt);
+      case 'v2.core.event':
+        return thin(event, type);
+      default:
+        return null;
+    }
+  }
+}
+
+/** A snapshot carries the object as it was when the event was made. Null: it is about something of ours and cannot be read. */
+function snapshot(event: Record<string, unknown>, type: string, receivedAt: Date): Notice | null {
+  const object = record(record(event['data'])?.['object']);
+  if (refundEvents.has(type)) {
+    // What it shows was so when it was made: a delivery that was tried again for days must not pass as news.
+    const made = typeof event['created'] === 'number' ? new Date(event['created'] * 1000) : null;
+    if (made === null || Number.isNaN(made.getTime())) return null;
+    const found = foundRefund(object, made < receivedAt ? made : receivedAt);
+    const providerRefundId = idOf(object);
+    if (found === null || providerRefundId === null) return null;
+    return { about: 'refund', providerRefundId, refundId: found.refundId, payment: found.payment, claim: found.report };
+  }
+  if (paymentEvents.has(type)) {
+    const payment = idOf(object?.['payment_intent']) ?? idOf(object);
+    return payment === null ? null : { about: 'payment', payment };
+  }
+  return notActedOn(type);
+}
+
+/** A thin event only names the object, under the same names with `v1.` before them; it has to be read back. */
+function thin(event: Record<string, unknown>, type: string): Notice | null {
+  const name = type.startsWith('v1.') ? type.slice('v1.'.length) : '';
+  const related = idOf(event['related_object']);
+  if (refundEvents.has(name)) {
+    return related === null ? null : { about: 'refund', providerRefundId: related, refundId: null, payment: null, claim: null };
+  }
+  if (paymentEvents.has(name)) return related === null ? null : { about: 'payment', payment: related };
+  return notActedOn(type);
+}
+
+interface Signature {
+  /** As it stands in the header, since that is what was signed. */
+  readonly time: string;
+  readonly v1: readonly Buffer[];
+}
+
+function readSignature(header: string | undefined): Signature | null {
+  const parts = (header ?? '').split(',').map((part) => part.trim().split('=', 2));
+  const time = parts.find(([name]) => name === 't')?.[1] ?? '';
+  const v1 = parts.flatMap(([name, value = '']) =>
+    name === 'v1' && /^[0-9a-f]{64}$/.test(value) ? [Buffer.from(value, 'hex')] : [],
+  );
+  return /^\d{1,12}$/.test(time) && v1.length > 0 ? { time, v1 } : null;
+}
+
+const nothing = (why: string): Notice => ({ about: 'nothing', why });
+const notActedOn = (type: string): Notice => nothing(`Nothing is done about ${type}.`);
+const isSaid = (value: unknown) => value !== undefined && value !== null && value !== '';
+
+function parsed(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return null;
+  }
+}
+
+function record(value: unknown): Record<string, unknown> | null {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+}

@@ -1,0 +1,255 @@
+import Stripe from 'stripe';
+import type { Money } from '#domain/money';
+import type { PaymentFacts } from '#domain/payment/payment';
+import {
+  RefundProvider,
+  type CallContext,
+  type FoundRefund,
+  type NoAnswer,
+  type PaymentAnswer,
+  type ReadAnswer,
+  type RefundOrderToSend,
+  type SendAnswer,
+} from '#domain/ports/refund-provider';
+import type { Rejection } from '#domain/refund/refund';
+import { err, ok, type Result } from '#domain/result';
+import { fromStripe, toStripe } from './stripe-amounts.js';
+import { foundRefund, idOf, inWords, noRefund, ours, proofOf } from './stripe-answers.js';
+import { StripeWire } from './stripe-wire.js';
+
+/** One account at Stripe, and how it is reached. */
+export interface StripeAccount {
+  readonly account: string;
+  readonly apiKey: string;
+  /** Several while a secret is being rolled. */
+  readonly webhookSecrets: readonly string[];
+  /** https://api.stripe.com, or a stand-in; its path comes before Stripe's own. */
+  readonly apiBase: string;
+}
+
+/** An answer that Stripe's documentation does not allow for. */
+class Unreadable extends Error {}
+
+/** Shorter than a worker's lease on an operation; a call's own deadline may be shorter still. */
+const timeoutMs = 20_000;
+const pageSize = 100;
+const reasons = ['requested_by_customer', 'duplicate', 'fraudulent'] as const;
+
+/** Refunds over Stripe. docs.stripe.com/refunds, docs.stripe.com/api/refunds */
+export class StripeRefunds extends RefundProvider {
+  override readonly provider = 'stripe';
+  override readonly account: string;
+  private readonly stripe: Stripe;
+  private readonly wire: StripeWire;
+
+  constructor({ account, apiKey, apiBase }: StripeAccount) {
+    super();
+    this.account = account;
+    const { protocol, hostname, port, pathname } = new URL(apiBase);
+    const secure = protocol === 'https:';
+    this.wire = new StripeWire(pathname.replace(/\/+$/, ''));
+    this.stripe = new Stripe(apiKey, {
+      protocol: secure ? 'https' : 'http',
+      host: hostname,
+      port: port === '' ? (secure ? 443 : 80) : Number(port),
+      httpClient: this.wire,
+      timeout: timeoutMs,
+      maxNetworkRetries: 0,
+      telemetry: false,
+    });
+  }
+
+  override isOwnName(payment: string): boolean {
+    return /^pi_[A-Za-z0-9]+$/.test(payment);
+  }
+
+  override canCarry(money: Money): Result<Money, Rejection> {
+    const units = toStripe(money);
+    return units.ok ? ok(money) : units;
+  }
+
+  override send(order: RefundOrderToSend, key: string, call: CallContext): Promise<SendAnswer> {
+    const units = toStripe(order.money);
+    if (!units.ok) {
+      const refusal = { ...units.error, attention: true };
+      return Promise.resolve({ kind: 'report', report: noRefund('refused', order.attempt, call.now, refusal) });
+    }
+    return this.wire.during(call, async (): Promise<SendAnswer> => {
+      try {
+        const refund = await this.stripe.refunds.create(
+          {
+            ...named(order.payment),
+            amount: units.value,
+            ...reasonFor(order),
+            metadata: { [ours.refund]: order.refundId, [ours.attempt]: String(order.attempt) },
+          },
+          { idempotencyKey: key, maxNetworkRetries: 0, timeout: timeoutMs },
+        );
+        const found = foundRefund(refund, call.now);
+        const report =
+          found === null ? noRefund('unknown', order.attempt, call.now) : { ...found.report, attempt: order.attempt };
+        return { kind: 'report', report };
+      } catch (error) {
+        return this.afterRefusal(error, order, call);
+      }
+    });
+  }
+
+  private async afterRefusal(error: unknown, order: RefundOrderToSend, call: CallContext): Promise<SendAnswer> {
+    const proof = proofOf(error);
+    switch (proof.proves) {
+      case 'unknown':
+        return { kind: 'report', report: noRefund('unknown', order.attempt, call.now) };
+      case 'later':
+      case 'parked':
+        return { kind: proof.proves, why: inWords(error) };
+      case 'refused': {
+        const refusal = { code: proof.code, detail: inWords(error), attention: proof.attention };
+        const made = order.repeated ? await this.madeBefore(order, call) : null;
+        return { kind: 'report', report: made ?? noRefund('refused', order.attempt, call.now, refusal) };
+      }
+    }
+  }
+
+  /**
+   * Stripe forgets a key after a day at the earliest, and then a refund that we made ourselves is why there is "nothing left". So a
+   * refusal of a repeated call counts only when the payment's list, in all statuses, has no refund of this attempt.
+   */
+  private async madeBefore(order: RefundOrderToSend, call: CallContext) {
+    try {
+      const refunds = await this.refundsOf(named(order.payment), call.now);
+      const mine = refunds.find(({ refundId, report }) => refundId === order.refundId && report.attempt === order.attempt);
+      return mine?.report ?? null;
+    } catch (error) {
+      const proof = proofOf(error);
+      if (proof.proves === 'refused' && proof.code === 'payment_not_found') return null;
+      return noRefund('unknown', order.attempt, call.now);
+    }
+  }
+
+  override read(providerRefundId: string, call: CallContext): Promise<ReadAnswer> {
+    return this.reading<ReadAnswer>(providerRefundId, call, async () => {
+      const found = foundRefund(await this.stripe.refunds.retrieve(providerRefundId), call.now);
+      if (found === null) throw new Unreadable('the answer is no refund');
+      const { report, refundId, payment } = found;
+      return { kind: 'found', refund: { report, refundId }, payment };
+    });
+  }
+
+  override readPayment(payment: string, call: CallContext): Promise<PaymentAnswer> {
+    return this.reading<PaymentAnswer>(payment, call, async () => {
+      const { intent, charge } = payment.startsWith('pi_') ? await this.byIntent(payment) : await this.byCharge(payment);
+      const facts = factsOf(intent, charge, call.now);
+      if (charge === null) return { kind: 'found', facts, refunds: [] };
+      const of = intent === null ? { charge: charge.id } : { payment_intent: intent.id };
+      return { kind: 'found', facts, refunds: await this.refundsOf(of, call.now, charge.refunds) };
+    });
+  }
+
+  private async byIntent(id: string): Promise<{ intent: Intent; charge: Stripe.Charge | null }> {
+    const intent = await this.stripe.paymentIntents.retrieve(id, { expand: ['latest_charge.refunds'] });
+    const charge = intent.latest_charge;
+    if (intent.object !== 'payment_intent' || typeof charge === 'string') throw new Unreadable('the answer is no payment');
+    return { intent, charge };
+  }
+
+  private async byCharge(id: string): Promise<{ intent: Intent | null; charge: Stripe.Charge }> {
+    const charge = await this.stripe.charges.retrieve(id, { expand: ['refunds'] });
+    if (charge.object !== 'charge') throw new Unreadable('the answer is no charge');
+    const intent = idOf(charge.payment_intent);
+    return { intent: intent === null ? null : { id: intent, status: 'succeeded' }, charge };
+  }
+
+  /** All refunds of a payment, in all statuses. Newest first, so whatever is made meanwhile does not shift the pages. */
+  private async refundsOf(
+    of: { payment_intent: string } | { charge: string },
+    at: Date,
+    begun?: Stripe.ApiList<Stripe.Refund> | null,
+  ): Promise<FoundRefund[]> {
+    const found: FoundRefund[] = [];
+    let page = begun ?? (await this.stripe.refunds.list({ ...of, limit: pageSize }));
+    for (;;) {
+      for (const each of page.data) {
+        const refund = foundRefund(each, at);
+        if (refund === null) throw new Unreadable('the list has something that is no refund');
+        found.push({ report: refund.report, refundId: refund.refundId });
+      }
+      const last = page.data.at(-1);
+      if (!page.has_more) return found;
+      if (last === undefined) throw new Unreadable('the list promises more and gives nothing');
+      page = await this.stripe.refunds.list({ ...of, limit: pageSize, starting_after: last.id });
+    }
+  }
+
+  private async reading<A>(name: string, call: CallContext, work: () => Promise<A>): Promise<A | NotRead> {
+    // A name becomes part of a path, and nothing of Stripe's has any other characters.
+    if (!/^\w{1,255}$/.test(name)) return { kind: 'absent', at: call.now };
+    try {
+      return await this.wire.during(call, work);
+    } catch (error) {
+      if (error instanceof Unreadable) return { kind: 'unread', why: error.message };
+      const proof = proofOf(error);
+      if (proof.proves === 'later' || proof.proves === 'parked') return { kind: proof.proves, why: inWords(error) };
+      if (proof.proves === 'refused' && proof.code === 'payment_not_found') return { kind: 'absent', at: call.now };
+      return { kind: 'unread', why: inWords(error) };
+    }
+  }
+}
+
+type NotRead = { kind: 'absent'; at: Date } | { kind: 'unread'; why: string } | NoAnswer;
+type Intent = Pick<Stripe.PaymentIntent, 'id' | 'status'> & { readonly currency?: string };
+
+const named = (payment: string) => (payment.startsWith('pi_') ? { payment_intent: payment } : { charge: payment });
+
+/** Stripe takes three reasons, and `fraudulent` is more than a label: it blocks the customer's card and e-mail. docs.stripe.com/refunds */
+function reasonFor({ reason, blockCustomer }: RefundOrderToSend): { reason?: (typeof reasons)[number] } {
+  const known = reasons.find((each) => each === reason);
+  return known === undefined || (known === 'fraudulent' && !blockCustomer) ? {} : { reason: known };
+}
+
+function factsOf(intent: Intent | null, charge: Stripe.Charge | null, at: Date): PaymentFacts {
+  const name = intent?.id ?? charge?.id;
+  const currency = (charge?.currency ?? intent?.currency)?.toUpperCase();
+  if (name === undefined || currency === undefined) throw new Unreadable('the payment has no currency');
+  const captured = charge === null ? 0n : fromStripe(charge.amount_captured, currency);
+  return {
+    name,
+    currency,
+    at,
+    basis: 'provider',
+    aliases: charge === null || charge.id === name ? [] : [charge.id],
+    captured: captured ?? 0n,
+    refusal: captured === null ? notOurUnits(currency) : refusalOf(intent, charge),
+  };
+}
+
+/** Why nothing of the payment can be refunded now. docs.stripe.com/payments/paymentintents/lifecycle */
+function refusalOf(intent: Intent | null, charge: Stripe.Charge | null): Rejection | null {
+  const what = intent?.id ?? charge?.id;
+  if (intent?.status === 'canceled') return { code: 'payment_not_refundable', detail: `${what} was canceled.` };
+  if (charge?.status === 'failed') return { code: 'payment_not_refundable', detail: `${what} has failed.` };
+  if (charge === null || !charge.captured) {
+    return { code: 'payment_not_captured', detail: `Nothing of ${what} has been captured: it is canceled, not refunded.` };
+  }
+  if (charge.status !== 'succeeded' || intent?.status === 'requires_capture' || intent?.status === 'processing') {
+    return { code: 'payment_not_captured', detail: `${what} has not succeeded yet.` };
+  }
+  // Connect: without `reverse_transfer` the whole refund would be the platform's loss, and who bears it is not ours to guess.
+  if (isSplit(charge)) return { code: 'payment_not_refundable', detail: `Part of ${what} went to a connected account.` };
+  return null;
+}
+
+const isSplit = (charge: Stripe.Charge) => (charge.transfer_data ?? null) !== null;
+
+const notOurUnits = (currency: string): Rejection => ({
+  code: 'amount_not_representable',
+  detail: `The captured amount in ${currency} cannot be read exactly.`,
+});
+
+/** A key tells its mode, which decides whose webhooks are ours; anything else is no key for this. docs.stripe.com/keys */
+export function isLive(apiKey: string): Result<boolean, string> {
+  const mode = /^(?:sk|rk)_(live|test)_/.exec(apiKey)?.[1];
+  return mode === undefined
+    ? err('a secret or restricted key: sk_live_..., sk_test_..., rk_live_... or rk_test_...')
+    : ok(mode === 'live');
+}

@@ -1,0 +1,33 @@
+import { describe, expect, it } from '@jest/globals';
+import { Module } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { StripeAccounts, StripeModule } from './stripe.module.js';
+
+class Settings {
+  readonly accounts = ['default', 'second'].map((account) => ({
+    account,
+    apiKey: 'sk_test_x',
+    webhookSecrets: ['whsec_x'],
+    apiBase: 'https://api.stripe.com',
+  }));
+}
+
+@Module({ providers: [Settings], exports: [Settings] })
+class SettingsModule {}
+
+describe('The Stripe module', () => {
+  it('gives every configured account its adapters', async () => {
+    const module = await Test.createTestingModule({
+      imports: [
+        StripeModule.forRootAsync({
+          imports: [SettingsModule],
+          inject: [Settings],
+          useFactory: (settings: Settings) => settings.accounts,
+        }),
+      ],
+    }).compile();
+    const { refunds, notices } = module.get(StripeAccounts);
+    expect(refunds.map(({ provider, account }) => `${provider}/${account}`)).toEqual(['stripe/default', 'stripe/second']);
+    expect(notices.map(({ account }) => account)).toEqual(['default', 'second']);
+  });
+});

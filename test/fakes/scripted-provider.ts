@@ -1,0 +1,211 @@
+import type { Money } from '#domain/money';
+import {
+  RefundProvider,
+  type CallContext,
+  type FoundRefund,
+  type PaymentAnswer,
+  type ReadAnswer,
+  type RefundOrderToSend,
+  type SendAnswer,
+} from '#domain/ports/refund-provider';
+import type { RefundReport, Rejection, Says } from '#domain/refund/refund';
+import { err, ok, type Result } from '#domain/result';
+
+/** What happens to a call on its way. After a lost answer the work was done, after a lost call it was not; nobody outside can tell. */
+export type Fate = 'answered' | 'answer_lost' | 'call_lost' | 'later' | 'parked';
+
+interface BookedPayment {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly currency: string;
+  readonly captured: bigint;
+  readonly refusal: Rejection | null;
+}
+
+export interface BookedRefund {
+  readonly id: string;
+  readonly payment: string;
+  readonly amount: bigint;
+  readonly currency: string;
+  readonly key: string | null;
+  readonly refundId: string | null;
+  readonly attempt: number;
+  says: Says;
+  failureCode: string | null;
+  bankReference: string | null;
+}
+
+/**
+ * A provider in memory, with books of its own: what money really went out is in `refunds`, whatever the answers said. By default it is
+ * like Stripe: it lists refunds and answers a repeated key with the first answer. With `lists: false` it is like Zamp, which does neither.
+ */
+export class ScriptedProvider extends RefundProvider {
+  override readonly provider: string;
+  override readonly account: string;
+  readonly refunds: BookedRefund[] = [];
+  /** Every call that was made, lost ones too, in order. */
+  readonly calls: { readonly what: 'send' | 'read' | 'readPayment'; readonly of: string; readonly key: string | null }[] = [];
+  /** What the provider says of a refund at first. */
+  firstSays: Says = 'succeeded';
+  private readonly lists: boolean;
+  private readonly payments: BookedPayment[] = [];
+  private readonly answers = new Map<string, RefundReport>();
+  private sends: Fate[] = [];
+  private reads: Fate[] = [];
+
+  constructor(options: { readonly provider?: string; readonly account?: string; readonly lists?: boolean } = {}) {
+    super();
+    this.provider = options.provider ?? 'stripe';
+    this.account = options.account ?? 'default';
+    this.lists = options.lists ?? true;
+  }
+
+  /** A payment comes into being; one with a refusal cannot be refunded. */
+  pay(name: string, money: Money, more: { readonly aliases?: readonly string[]; readonly refusal?: Rejection } = {}): void {
+    const { amount: captured, currency } = money;
+    this.payments.push({ name, aliases: more.aliases ?? [], currency, captured, refusal: more.refusal ?? null });
+  }
+
+  /** The fates of the next sends, or of the next readings, in order; after them all is well again. */
+  nextSends(...fates: readonly Fate[]): void {
+    this.sends = [...fates];
+  }
+
+  nextReads(...fates: readonly Fate[]): void {
+    this.reads = [...fates];
+  }
+
+  /** Somebody refunds in the provider's dashboard. */
+  refundOutside(payment: string, amount: bigint): BookedRefund {
+    const booked = this.named(payment);
+    if (booked === undefined) throw new Error(`there is no payment ${payment}`);
+    return this.book(booked, amount, { key: null, refundId: null, attempt: 1 });
+  }
+
+  /** The bank says later what became of a refund. */
+  bankSays(id: string, says: Says, more: { readonly failureCode?: string; readonly bankReference?: string } = {}): void {
+    const refund = this.refunds.find((each) => each.id === id);
+    if (refund === undefined) throw new Error(`there is no refund ${id}`);
+    refund.says = says;
+    refund.failureCode = more.failureCode ?? null;
+    refund.bankReference = more.bankReference ?? refund.bankReference;
+  }
+
+  /** What has gone back of a payment and stayed there. */
+  sentBack(payment: string): bigint {
+    const name = this.named(payment)?.name;
+    const stayed = this.refunds.filter((each) => each.payment === name && each.says !== 'failed' && each.says !== 'canceled');
+    return stayed.reduce((sum, each) => sum + each.amount, 0n);
+  }
+
+  override isOwnName(payment: string): boolean {
+    return !payment.startsWith('ch_');
+  }
+
+  override canCarry(money: Money): Result<Money, Rejection> {
+    if (money.amount > 0n) return ok(money);
+    return err({ code: 'amount_not_representable', detail: 'Nothing cannot be sent.' });
+  }
+
+  override async send(order: RefundOrderToSend, key: string, call: CallContext): Promise<SendAnswer> {
+    this.calls.push({ what: 'send', of: order.refundId, key });
+    const unknown: SendAnswer = { kind: 'report', report: reportOf(null, 'unknown', order.attempt, call.now) };
+    const fate = this.fate(this.sends.shift(), 'send', call);
+    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    if (fate === 'call_lost') return unknown;
+    const report = this.carryOut(order, key, call.now);
+    return fate === 'answer_lost' ? unknown : { kind: 'report', report };
+  }
+
+  override async read(providerRefundId: string, call: CallContext): Promise<ReadAnswer> {
+    this.calls.push({ what: 'read', of: providerRefundId, key: null });
+    const fate = this.fate(this.reads.shift(), 'read', call);
+    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    if (fate !== 'answered') return { kind: 'unread', why: fate };
+    const refund = this.refunds.find((each) => each.id === providerRefundId);
+    if (refund === undefined) return { kind: 'absent', at: call.now };
+    return { kind: 'found', refund: found(refund, call.now), payment: refund.payment };
+  }
+
+  override async readPayment(payment: string, call: CallContext): Promise<PaymentAnswer> {
+    this.calls.push({ what: 'readPayment', of: payment, key: null });
+    const fate = this.fate(this.reads.shift(), 'readPayment', call);
+    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    if (fate !== 'answered') return { kind: 'unread', why: fate };
+    const booked = this.named(payment);
+    if (booked === undefined) return { kind: 'absent', at: call.now };
+    const facts = { ...booked, basis: this.lists ? 'provider' : 'records', at: call.now } as const;
+    const refunds = this.refunds.filter((each) => this.lists && each.payment === booked.name);
+    return { kind: 'found', facts, refunds: refunds.map((each) => found(each, call.now)) };
+  }
+
+  private fate(scripted: Fate | undefined, what: string, call: CallContext): Fate {
+    const fate = call.deadline.aborted ? 'call_lost' : (scripted ?? 'answered');
+    const answered = fate === 'answered' || fate === 'later' || fate === 'parked';
+    const httpStatus = { answered: 200, later: 429, parked: 401, answer_lost: null, call_lost: null }[fate];
+    const result = answered ? 'answered' : 'connection_lost';
+    call.trace({ call: what, startedAt: call.now, endedAt: call.now, httpStatus, requestId: null, result });
+    return fate;
+  }
+
+  private carryOut(order: RefundOrderToSend, key: string, at: Date): RefundReport {
+    const before = this.answers.get(key);
+    if (before !== undefined) return this.lists ? { ...before, at } : reportOf(null, 'unknown', order.attempt, at);
+    const payment = this.named(order.payment);
+    const refuse = (code: string) =>
+      reportOf(null, 'refused', order.attempt, at, { code, detail: `${code}, says the script`, attention: false });
+    let report: RefundReport;
+    if (payment === undefined) report = refuse('payment_not_found');
+    else if (payment.refusal !== null) report = refuse('payment_not_refundable');
+    else if (payment.currency !== order.money.currency) report = refuse('provider_refused');
+    else {
+      const left = payment.captured - this.sentBack(payment.name);
+      if (left === 0n) report = refuse('nothing_left_to_refund');
+      else if (order.money.amount > left) report = refuse('amount_exceeds_available');
+      else {
+        const refund = this.book(payment, order.money.amount, { key, refundId: order.refundId, attempt: order.attempt });
+        report = found(refund, at).report;
+      }
+    }
+    this.answers.set(key, report);
+    return report;
+  }
+
+  private book(payment: BookedPayment, amount: bigint, by: Pick<BookedRefund, 'key' | 'refundId' | 'attempt'>): BookedRefund {
+    const id = `re_${this.refunds.length + 1}`;
+    const { name, currency } = payment;
+    const refund = { id, payment: name, amount, currency, ...by, says: this.firstSays, failureCode: null, bankReference: null };
+    this.refunds.push(refund);
+    return refund;
+  }
+
+  private named(payment: string): BookedPayment | undefined {
+    return this.payments.find(({ name, aliases }) => name === payment || aliases.includes(payment));
+  }
+}
+
+function found(refund: BookedRefund, at: Date): FoundRefund {
+  return { refundId: refund.refundId, report: reportOf(refund, refund.says, refund.attempt, at) };
+}
+
+function reportOf(
+  refund: BookedRefund | null,
+  says: Says,
+  attempt: number,
+  at: Date,
+  refusal: RefundReport['refusal'] = null,
+): RefundReport {
+  return {
+    says,
+    attempt,
+    at,
+    refusal,
+    providerRefundId: refund?.id ?? null,
+    providerStatus: refund === null ? null : says,
+    amount: refund?.amount ?? null,
+    currency: refund?.currency ?? null,
+    pendingReason: null,
+    failureCode: refund?.failureCode ?? null,
+    bankReference: refund?.bankReference ?? null,
+  };
+}
