@@ -23,8 +23,15 @@ export type ChildOptions = {
   readonly gid?: number;
 };
 
+/** All that run now, so that whoever ends in the middle of a start can end them too. */
+export const running = new Set<Child>();
+
 // The shell becomes the program, and leaves a watcher beside it that sees our end of the pipe close: also when we are killed with -9.
-const asChildOfOurs = '(cat <&3 >/dev/null 2>&1; kill $$ 2>/dev/null) 2>/dev/null & exec 3<&-; exec "$@"';
+const asChildOfOurs = `(
+  read -r _ <&3; kill $$
+  n=0; while kill -0 $$ && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+  kill -9 -$$
+) >/dev/null 2>&1 & exec 3<&-; exec "$@"`;
 
 /**
  * Starts a program in a process group of its own, so that Ctrl-C in the terminal reaches only us and we choose the order in which things end.
@@ -46,9 +53,10 @@ export function startChild(command: string, args: readonly string[], options: Ch
   if (pid === undefined) throw new Error(`cannot start ${command}`);
   const ended = endOf(child).then((ending) => {
     signalTo(-pid, 'SIGKILL'); // What is left of the group: the watcher.
+    running.delete(started);
     return ending;
   });
-  return {
+  const started: Child = {
     pid,
     ended,
     async stop(graceMs) {
@@ -59,6 +67,8 @@ export function startChild(command: string, args: readonly string[], options: Ch
       return ended;
     },
   };
+  running.add(started);
+  return started;
 }
 
 /** Resolves when the process has ended; a program that could not be started at all counts as ended with 127, as in a shell. */

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { endOf, Obstacle } from './child.js';
+import { endOf, inOneLine, Obstacle } from './child.js';
 import { addressFile, containerFor, sourceOfKafka } from './kafka.js';
 
 /*
@@ -18,11 +18,11 @@ const tools: Readonly<Record<string, string>> = {
   'get-offsets': 'org.apache.kafka.tools.GetOffsetShell',
 };
 
+if (existsSync('.env')) process.loadEnvFile('.env');
 try {
   process.exitCode = await runTool(process.argv[2] ?? '', process.argv.slice(3));
 } catch (error) {
-  if (!(error instanceof Obstacle)) throw error;
-  console.error(error.message);
+  console.error(inOneLine(error));
   process.exitCode = 1;
 }
 
@@ -42,7 +42,7 @@ async function runTool(name: string, options: readonly string[]): Promise<number
 }
 
 function brokersNow(): string {
-  const file = addressFile(join(process.env['REDRESS_DIR'] ?? '.redress', 'kafka'));
+  const file = addressFile(join(process.env['REDRESS_DIR'] || '.redress', 'kafka'));
   const brokers = process.env['KAFKA_BROKERS'] || (existsSync(file) ? readFileSync(file, 'utf8') : '');
   if (brokers === '') throw new Obstacle('no Kafka is running here: `npm start` runs one, or set KAFKA_BROKERS');
   return brokers;

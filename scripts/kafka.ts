@@ -13,7 +13,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Child, lastLines, lineThatSaysWhy, Obstacle, portFor, run, signalTo, startChild } from './child.js';
 
 /** A running cluster: its brokers as `KAFKA_BROKERS` wants them. */
-export type Kafka = { readonly brokers: string; stop(): Promise<void> };
+export type Kafka = {
+  readonly brokers: string;
+  /** Resolves with the log of the first broker that ends, however it ends. */
+  readonly ended: Promise<{ readonly log: string }>;
+  stop(): Promise<void>;
+};
 
 export type KafkaOptions = {
   readonly dir: string;
@@ -56,7 +61,7 @@ export async function startKafka({
     throw error;
   }
   writeFileSync(addressFile(data), addresses);
-  return { brokers: addresses, stop };
+  return { brokers: addresses, ended: Promise.race(running.map(({ child, log }) => child.ended.then(() => ({ log })))), stop };
 }
 
 /** Where a running cluster's address stands, for `npm run kafka`. */

@@ -22,7 +22,6 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { Client } from 'pg';
 import { endOf, lastLines, lineThatSaysWhy, Obstacle, portFor, run } from './child.js';
 
 /** A running server. */
@@ -56,27 +55,28 @@ export async function startPostgres({ dir, port = 0, throwaway = false }: Postgr
   const log = join(data, 'server.log');
   rmSync(log, { force: true });
   const flags = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
-  const started = await control('start', '-w', '-t', '60', '-l', log, '-o', flags.join(' '));
-  if (started.code !== 0) throw obstacle('cannot start', data, lastLines(log, 20) || started.stderr);
 
-  const stopped = 'cat >/dev/null; "$1" stop -m fast -w -t 20 -D "$2" || "$1" stop -m immediate -w -D "$2"';
-  // One command line for a stop that is asked for and for one that is not, so both are tried every day.
-  const script = throwaway ? `${stopped}; rm -rf "$2"` : stopped;
+  // Before the server, so that there is no moment in which it could outlive us.
+  const stopIt = '"$1" stop -m fast -w -t 20 -D "$2" || "$1" stop -m immediate -w -D "$2"';
+  const script = `read -r _; ${stopIt}${throwaway ? '; rm -rf "$2"' : ''}`;
   const watcher = spawn('/bin/sh', ['-c', script, 'sh', pgCtl, data], {
     ...user,
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   const gone = endOf(watcher);
-  const url = `postgres://postgres@127.0.0.1:${listening}/postgres`;
-  await answers(url);
-  return {
-    url,
-    async stop() {
-      watcher.stdin.end();
-      await gone;
-    },
+  const stop = async () => {
+    watcher.stdin.end();
+    await gone;
   };
+
+  const started = await control('start', '-w', '-t', '60', '-l', log, '-o', flags.join(' '));
+  if (started.code !== 0) {
+    const why = obstacle('cannot start', data, lastLines(log, 20) || started.stderr);
+    await stop();
+    throw why;
+  }
+  return { url: `postgres://postgres@127.0.0.1:${listening}/postgres`, stop };
 }
 
 const always = {
@@ -162,6 +162,7 @@ async function usableFolder(dir: string, user: ServerUser): Promise<string> {
 async function makeCluster(binaries: string, data: string, user: ServerUser): Promise<void> {
   const fresh = `${data}.new`;
   rmSync(fresh, { recursive: true, force: true });
+  mkdirSync(dirname(fresh), { recursive: true, mode: 0o755 });
   mkdirSync(fresh, { mode: 0o700 });
   if (user.uid !== undefined && user.gid !== undefined) chownSync(fresh, user.uid, user.gid);
   const flags = ['--username=postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync', '--no-instructions'];
@@ -172,14 +173,6 @@ async function makeCluster(binaries: string, data: string, user: ServerUser): Pr
   }
   rmSync(data, { recursive: true, force: true });
   renameSync(fresh, data);
-}
-
-/** `pg_ctl` already waited; one query more shows that it is this server that answers, on this port. */
-async function answers(url: string): Promise<void> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  await client.query('select 1');
-  await client.end();
 }
 
 function obstacle(what: string, data: string, output: string): Obstacle {
