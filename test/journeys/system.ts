@@ -2,10 +2,12 @@
  * All of Redress as real processes, for stories that go through it: a PostgreSQL database and a Kafka broker of its own, the simulators,
  * the api and a worker. Its folder and everything that runs are gone when it stops.
  */
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel, type IHeaders, type KafkaMessage } from 'kafkajs';
 import pg from 'pg';
@@ -254,6 +256,14 @@ export class System {
     } finally {
       await consumer.disconnect();
     }
+  }
+
+  /** Kafka's own command-line programs, as `npm run kafka` starts them; what they print. */
+  async kafkaTool(name: string, options: readonly string[], input = ''): Promise<string> {
+    const env = { ...this.env, KAFKA_BROKERS: this.brokers };
+    const tool = spawn(process.execPath, ['dist/scripts/kafka-tool.js', name, ...options], { env, stdio: ['pipe', 'pipe', 'ignore'] });
+    tool.stdin.end(input);
+    return text(tool.stdout);
   }
 
   async until(what: string, holds: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
