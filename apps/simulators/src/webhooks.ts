@@ -9,7 +9,8 @@ export type Letter = { body: string; headers: Record<string, string> };
 
 /** Gaps between attempts in simulated seconds: quick while a service starts, then rarer, three days in all. */
 const GAPS_SECONDS = [1, 2, 5, 15, 60, 300, 1800, 7200, 21_600, 57_600, 86_400, 86_400];
-const AT_ONCE = 32;
+/** Few enough that calls to the api find room between them when ten thousand refunds are told of. */
+const AT_ONCE = 8;
 /** Long enough for the answer to the causing call to get ahead, as it mostly does. */
 const HEAD_START_MS = 10;
 const REORDER_AT_MOST_MS = 2000;
