@@ -205,7 +205,7 @@ export class Control {
     const advanceSeconds = body.integer('advanceSeconds', 0, TEN_YEARS_SECONDS);
     body.nothingElse();
     const { clock, webhooks, moveService } = this.parts;
-    webhooks.pause();
+    await webhooks.pause();
     try {
       await moveService?.(advanceSeconds);
       clock.advance(advanceSeconds * 1000);

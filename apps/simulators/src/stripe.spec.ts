@@ -134,6 +134,15 @@ describe('A refund through stripe-node', () => {
     expect((await stripe.refunds.update(id, { metadata: '' })).metadata).toEqual({});
   });
 
+  it('can be canceled only while the customer has to act', async () => {
+    const { paymentId } = await pay();
+    const { id } = await stripe.refunds.create({ payment_intent: paymentId });
+    expect(await refusal(stripe.refunds.cancel(id))).toMatchObject({ statusCode: 400, code: undefined });
+    await control(`/refunds/${id}`, { status: 'requires_action' });
+    expect(await stripe.refunds.retrieve(id)).toMatchObject({ next_action: { type: 'display_details' } });
+    expect(await stripe.refunds.cancel(id)).toMatchObject({ status: 'canceled', failure_reason: 'merchant_request' });
+  });
+
   it('can be read with what it belongs to', async () => {
     const { paymentId } = await pay();
     await stripe.refunds.create({ payment_intent: paymentId, amount: 100 });
