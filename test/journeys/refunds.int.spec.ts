@@ -19,11 +19,21 @@ describeWithDatabase('A refund, through the running system', () => {
 
     it('succeeds at Stripe by its webhook, and every step is told', async () => {
       const { paymentId } = await system.pay({ provider: 'stripe', amount: 10_000, paymentMethod: 'pm_card_pendingRefund' });
-      const asked = await system.refund({ provider: 'stripe', paymentId, amount: 1_050, currency: 'USD', note: 'Box arrived empty' });
+      const asked = await system.refund({
+        provider: 'stripe',
+        paymentId,
+        amount: 1_050,
+        currency: 'USD',
+        note: 'Box arrived empty',
+      });
       expect(asked).toMatchObject({ status: 202, body: { status: 'requested', paymentId, amount: 1_050, currency: 'USD' } });
 
       const done = await system.refundThatIs('succeeded', asked.body.id);
-      expect(done).toMatchObject({ providerRefundId: expect.stringMatching(/^p?y?re?_/), attempts: 1, finalAt: expect.any(String) });
+      expect(done).toMatchObject({
+        providerRefundId: expect.stringMatching(/^p?y?re?_/),
+        attempts: 1,
+        finalAt: expect.any(String),
+      });
       const payment = await system.call('GET', `/v1/payments/stripe/${paymentId}`);
       expect(payment.body).toMatchObject({ captured: 10_000, reserved: 0, refunded: 1_050, available: 8_950, basis: 'provider' });
 
@@ -53,7 +63,11 @@ describeWithDatabase('A refund, through the running system', () => {
       const headers = `ce_specversion:1.0,ce_id:${id},ce_source:/terminal,ce_type:redress.RequestRefund.v1,content-type:application/json`;
       const body = JSON.stringify({ provider: 'stripe', paymentId, amount: 500, currency: 'USD' });
       const parse = ['--reader-property', 'parse.key=true', '--reader-property', 'parse.headers=true'];
-      await system.kafkaTool('console-producer', ['--topic', 'refunds.commands.v1', ...parse], `${headers}\t${paymentId}\t${body}\n`);
+      await system.kafkaTool(
+        'console-producer',
+        ['--topic', 'refunds.commands.v1', ...parse],
+        `${headers}\t${paymentId}\t${body}\n`,
+      );
       const outcome = await outcomeOf(system, id);
       expect(outcome.headers['ce_type']).toBe('redress.command.accepted.v1');
       await system.refundThatIs('succeeded', String(outcome.data['refundId']));
@@ -64,13 +78,21 @@ describeWithDatabase('A refund, through the running system', () => {
         ...['--formatter-property', 'print.key=true', '--formatter-property', 'print.headers=true'],
       ]);
       const lines = printed.split('\n').filter((line) => line.includes(`default:stripe:${paymentId}`));
-      expect(lines.map((line) => /ce_type:redress\.refund\.(\w+)\.v1/.exec(line)?.[1])).toEqual(['requested', 'approved', 'submitted', 'succeeded']);
+      expect(lines.map((line) => /ce_type:redress\.refund\.(\w+)\.v1/.exec(line)?.[1])).toEqual([
+        'requested',
+        'approved',
+        'submitted',
+        'succeeded',
+      ]);
     });
 
-    it("is asked for with a plain Nest client, `ClientKafka.emit`", async () => {
+    it('is asked for with a plain Nest client, `ClientKafka.emit`', async () => {
       const { paymentId } = await system.pay({ provider: 'stripe', amount: 10_000 });
       const id = randomUUID();
-      const client = new ClientKafka({ client: { clientId: 'a-shop', brokers: system.brokers.split(',') }, producerOnlyMode: true });
+      const client = new ClientKafka({
+        client: { clientId: 'a-shop', brokers: system.brokers.split(',') },
+        producerOnlyMode: true,
+      });
       await client.connect();
       const headers = { ce_specversion: '1.0', ce_id: id, ce_source: '/shop', ce_type: 'redress.RequestRefund.v1' };
       const value = { provider: 'stripe', paymentId, amount: 700, currency: 'USD' };
@@ -112,7 +134,9 @@ describeWithDatabase('A refund, through the running system', () => {
       expect(ended.filter(({ rejection }) => rejection?.code === 'amount_exceeds_available')).toHaveLength(99);
       const booked = await sent(system, paymentId);
       expect(booked.reduce((sum, { amount }) => sum + amount, 0)).toBe(9_999);
-      const rows = await system.query('update payment set reserved = reserved + 2 where name = $1', [paymentId]).catch((error: Error) => error.message);
+      const rows = await system
+        .query('update payment set reserved = reserved + 2 where name = $1', [paymentId])
+        .catch((error: Error) => error.message);
       expect(rows).toMatch(/has no room/);
     });
 
@@ -129,7 +153,9 @@ describeWithDatabase('A refund, through the running system', () => {
     it('is told on Kafka in messages that all fit their schemas, gap-free per payment, and the feed says the same', async () => {
       const last = (await system.call<{ data: { id: string }[] }>('GET', '/v1/events?limit=100')).body.data.length;
       expect(last).toBeGreaterThan(20);
-      const seen = await system.seen(eventTopics, (records) => records.length >= 500, 20_000).catch(() => system.seen(eventTopics, (records) => records.length > 100));
+      const seen = await system
+        .seen(eventTopics, (records) => records.length >= 500, 20_000)
+        .catch(() => system.seen(eventTopics, (records) => records.length > 100));
       expect(seen.flatMap(({ headers, data }) => problemsOf(headers['ce_type'] ?? '', data))).toEqual([]);
       const perPayment = Map.groupBy(
         seen.filter(({ topic }) => topic === 'refunds.events.v1'),
@@ -152,7 +178,9 @@ async function sent(system: System, paymentId: string) {
 
 async function eventsOf(system: System, id: string, last: string): Promise<Seen[]> {
   const of = (seen: readonly Seen[]) => seen.filter(({ headers }) => headers['ce_subject'] === id);
-  const seen = await system.seen(['refunds.events.v1'], (all) => of(all).some(({ headers }) => headers['ce_type'] === `redress.refund.${last}.v1`));
+  const seen = await system.seen(['refunds.events.v1'], (all) =>
+    of(all).some(({ headers }) => headers['ce_type'] === `redress.refund.${last}.v1`),
+  );
   return of(seen);
 }
 

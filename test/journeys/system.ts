@@ -33,7 +33,13 @@ export interface BookedRefund {
 }
 
 export interface Books {
-  readonly payments: readonly { provider: string; paymentId: string; chargeId?: string; amount: number; refunds: readonly BookedRefund[] }[];
+  readonly payments: readonly {
+    provider: string;
+    paymentId: string;
+    chargeId?: string;
+    amount: number;
+    refunds: readonly BookedRefund[];
+  }[];
 }
 
 /** A record as a consumer sees it. */
@@ -121,7 +127,10 @@ export class System {
     this.startPart('api');
     for (let worker = 1; worker <= this.workers; worker += 1) this.startPart('worker', worker);
     await this.until('the api is ready', async () => (await fetch(`${this.api}/health/ready`).catch(() => null))?.status === 200);
-    await this.until('the simulators answer', async () => (await fetch(`${this.simulators}/control/books`).catch(() => null))?.status === 200);
+    await this.until(
+      'the simulators answer',
+      async () => (await fetch(`${this.simulators}/control/books`).catch(() => null))?.status === 200,
+    );
   }
 
   startPart(name: 'api' | 'worker' | 'simulators', number = 1): void {
@@ -148,7 +157,12 @@ export class System {
     return lastLines(join(this.folder, `${name}.log`), lines);
   }
 
-  async call<T = unknown>(method: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer<T>> {
+  async call<T = unknown>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Answer<T>> {
     const answer = await fetch(`${this.api}${path}`, {
       method,
       headers: {
@@ -261,7 +275,10 @@ export class System {
   /** Kafka's own command-line programs, as `npm run kafka` starts them; what they print. */
   async kafkaTool(name: string, options: readonly string[], input = ''): Promise<string> {
     const env = { ...this.env, KAFKA_BROKERS: this.brokers };
-    const tool = spawn(process.execPath, ['dist/scripts/kafka-tool.js', name, ...options], { env, stdio: ['pipe', 'pipe', 'ignore'] });
+    const tool = spawn(process.execPath, ['dist/scripts/kafka-tool.js', name, ...options], {
+      env,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
     tool.stdin.end(input);
     return text(tool.stdout);
   }
@@ -277,7 +294,14 @@ export class System {
 
 function read(topic: string, partition: number, message: KafkaMessage): Seen {
   const value = message.value?.toString() ?? '';
-  return { topic, partition, key: message.key?.toString() ?? null, headers: texts(message.headers ?? {}), value, data: parsed(value) };
+  return {
+    topic,
+    partition,
+    key: message.key?.toString() ?? null,
+    headers: texts(message.headers ?? {}),
+    value,
+    data: parsed(value),
+  };
 }
 
 function texts(headers: IHeaders): Record<string, string> {

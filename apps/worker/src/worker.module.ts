@@ -31,7 +31,8 @@ export class WorkerModule {
         {
           provide: RefundCommands,
           inject: [Book, Providers, Settings],
-          useFactory: (book: Book, providers: Providers, { admission }: Settings) => new RefundCommands(book, providers, admission),
+          useFactory: (book: Book, providers: Providers, { admission }: Settings) =>
+            new RefundCommands(book, providers, admission),
         },
         {
           provide: HandleDeliveries,
