@@ -77,7 +77,6 @@ async function makeTemplate(url: string): Promise<void> {
   await client.query('drop database if exists redress_template');
   await client.query('create database redress_template');
   await client.end();
-  if (!existsSync(migrate)) return;
   const template = new URL(url);
   template.pathname = '/redress_template';
   const migrated = await run(process.execPath, [migrate], { env: { ...process.env, DATABASE_URL: template.href } });
