@@ -73,10 +73,13 @@ describeWithDatabase('A refund, through the running system', () => {
       await system.refundThatIs('succeeded', String(outcome.data['refundId']));
       await eventsOf(system, String(outcome.data['refundId']), 'succeeded');
 
-      const printed = await system.kafkaTool('console-consumer', [
-        ...['--topic', 'refunds.events.v1', '--from-beginning', '--timeout-ms', '5000'],
-        ...['--formatter-property', 'print.key=true', '--formatter-property', 'print.headers=true'],
-      ]);
+      const printed = await system.kafkaTool(
+        'console-consumer',
+        [
+          ['--topic', 'refunds.events.v1', '--from-beginning', '--timeout-ms', '5000'],
+          ['--formatter-property', 'print.key=true', '--formatter-property', 'print.headers=true'],
+        ].flat(),
+      );
       const lines = printed.split('\n').filter((line) => line.includes(`default:stripe:${paymentId}`));
       expect(lines.map((line) => /ce_type:redress\.refund\.(\w+)\.v1/.exec(line)?.[1])).toEqual([
         'requested',
