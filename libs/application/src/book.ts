@@ -347,7 +347,7 @@ export class WorkingSet {
   addRead(read: Omit<WantedOperation, 'lane' | 'key' | 'attempt'>): Operation {
     const open = [...this.operations.values()].find(
       (operation) =>
-        operation.state === 'open' &&
+        (operation.state === 'open' || operation.state === 'parked') &&
         operation.kind === read.kind &&
         operation.account === read.account &&
         operation.provider === read.provider &&

@@ -6,7 +6,7 @@
  * stop every other refund of the payment.
  */
 import { Batcher, inParts } from '#application/batcher';
-import type { Book, KeptCall } from '#application/book';
+import type { Book, KeptCall, WorkingSet } from '#application/book';
 import { Fenced, Unavailable } from '#application/errors';
 import type { Claimed, Operation, OperationQueue } from '#application/operations';
 import type { Providers } from '#application/providers';
@@ -54,7 +54,8 @@ export class RunOperations {
           );
           return Promise.resolve({ recorded: true });
         }),
-      { most: 200, atOnce: 2 },
+      // One at a time, so that what comes back meanwhile goes into the next one together.
+      { most: 200, atOnce: 1 },
     );
   }
 
@@ -65,7 +66,8 @@ export class RunOperations {
   /** Takes what is due, up to what may still be under way, and starts it. Returns how many were taken. */
   async round(): Promise<number> {
     const free = this.settings.atOnce - this.inFlight.size;
-    if (free <= 0) return 0;
+    // A round costs the same for one as for fifty: under load it waits until there is room for some.
+    if (free < this.settings.atOnce / 4) return 0;
     const due = await this.queue.claim(free, this.settings.leaseMs);
     if (due.length === 0) return 0;
     const begun = await this.begin(due).catch(async (error: unknown) => {
@@ -89,37 +91,14 @@ export class RunOperations {
    * What was canceled, answered or taken over in the meantime is left out.
    */
   private async begin(due: readonly Operation[]): Promise<Claimed[]> {
-    const want = {
-      operations: due.map((operation) => operation.id),
-      refunds: due.flatMap((operation) => (operation.kind === 'refund.send' ? [operation.target] : [])),
-    };
-    return this.book.transact(want, (set) =>
-      due.flatMap((claimed): Claimed[] => {
-        const operation = set.operation(claimed.id);
-        if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return [];
-        const counted = set.changeOperation(operation.id, {
-          tries: operation.tries + 1,
-          firstSentAt: operation.firstSentAt ?? set.now,
-          lastSentAt: set.now,
-        });
-        if (operation.kind !== 'refund.send') return [{ operation: counted, refund: null, payment: null }];
-        const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), {
-          causationId: operation.id,
-        });
-        const sendable =
-          (refund.status === 'submitted' || refund.status === 'outcome_unknown') && refund.attention !== 'contradiction';
-        if (!sendable || refund.attempt !== operation.attempt) {
-          set.changeOperation(operation.id, {
-            state: 'dropped',
-            doneAt: set.now,
-            leaseUntil: null,
-            result: `the refund is ${refund.status}`,
-          });
-          return [];
-        }
-        return [{ operation: counted, refund, payment: set.payment(refund.paymentKey) }];
-      }),
-    );
+    const sends = due.filter(({ kind }) => kind === 'refund.send');
+    const reads = due
+      .filter(({ kind }) => kind !== 'refund.send')
+      .map((operation) => ({ operation, refund: null, payment: null }));
+    if (sends.length === 0) return reads;
+    const want = { operations: sends.map(({ id }) => id), refunds: sends.map(({ target }) => target) };
+    const begun = await this.book.transact(want, (set) => sends.flatMap((claimed) => beginSend(set, claimed) ?? []));
+    return [...begun, ...reads];
   }
 
   private async call(claimed: Claimed): Promise<void> {
@@ -152,6 +131,22 @@ export class RunOperations {
       this.log.failed(`a provider operation broke off; ${why}`, { operation: id, refund: refundId }, error);
     }
   }
+}
+
+/** Marks the send as begun, and its refund as submitted; null when it must not be sent any more. */
+function beginSend(set: WorkingSet, claimed: Operation): Claimed | null {
+  const operation = set.operation(claimed.id);
+  if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return null;
+  const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), { causationId: operation.id });
+  const sendable = refund.status === 'submitted' || refund.status === 'outcome_unknown';
+  if (!sendable || refund.attempt !== operation.attempt || refund.attention === 'contradiction') {
+    const result = `the refund is ${refund.status}`;
+    set.changeOperation(operation.id, { state: 'dropped', doneAt: set.now, leaseUntil: null, result });
+    return null;
+  }
+  const { now } = set;
+  const begun = { tries: operation.tries + 1, firstSentAt: operation.firstSentAt ?? now, lastSentAt: now };
+  return { operation: set.changeOperation(operation.id, begun), refund, payment: set.payment(refund.paymentKey) };
 }
 
 async function send(

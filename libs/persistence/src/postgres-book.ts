@@ -192,14 +192,10 @@ export class PostgresBook extends Book {
   ): Promise<Operation[]> {
     const ids = want.operations ?? [];
     if (ids.length === 0 && payments.length === 0) return [];
-    const readings = [
-      ...payments.map((payment) => [payment.account, payment.provider, 'payment.read', payment.name]),
-      ...(want.providerRefunds ?? []).map((one) => [one.account, one.provider, 'refund.read', one.id]),
-    ];
     const found = (await runner.query(loadOperations(this.operations.selection), [
       ids,
       refunds.map(({ refund }) => uuidOf(refund.id)),
-      ...columns(readings, 4, (one) => one),
+      [...payments.map((payment) => payment.name), ...(want.providerRefunds ?? []).map((one) => one.id)],
       payments.map((payment) => `refunds:${payment.key}`),
     ])) as Raw[];
     return found.map((raw) => this.operations.read(raw));
