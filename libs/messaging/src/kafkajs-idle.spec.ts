@@ -28,7 +28,7 @@ describe('A connection to Kafka', () => {
       enforceRequestTimeout: false,
       clientId: 'spec',
       broker: 'nowhere:9092',
-      logger: { namespace: () => ({ debug: () => undefined, error: () => undefined }) },
+      logger: { debug: () => undefined, error: () => undefined },
       isConnected: () => true,
     });
 
