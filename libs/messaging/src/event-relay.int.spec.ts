@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
@@ -264,6 +265,17 @@ describeWithKafka('The relay', () => {
     expect(cursors.holder).toBeNull();
   });
 
+  it("sends what Kafka's own console consumer prints, with key and headers", async () => {
+    log.add(topic, 'default:stripe:pi_1', '{"each":0}');
+    start();
+    await until(() => cursors.position === 1n);
+    const shown = ['print.key=true', 'print.headers=true'].flatMap((each) => ['--property', each]);
+    const printed = await consoleConsumer(['--topic', topic, '--from-beginning', '--max-messages', '1', ...shown]);
+    expect(printed).toContain('ce_id:evt_1');
+    expect(printed).toContain('ce_type:redress.refund.pending.v1');
+    expect(printed).toContain('default:stripe:pi_1\t{"each":0}');
+  }, 60_000);
+
   function start(options: Partial<EventRelayOptions> = {}, from = log): EventRelay {
     const connection = { brokers: kafkaBrokers(), clientId: 'spec' };
     const backoff = { firstMs: 20, mostMs: 200 };
@@ -284,6 +296,15 @@ describeWithKafka('The relay', () => {
     return seen;
   }
 });
+
+function consoleConsumer(options: readonly string[]): Promise<string> {
+  const env = { ...process.env, KAFKA_BROKERS: kafkaBrokers().join(',') };
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  execFile(process.execPath, ['dist/scripts/kafka-tool.js', 'console-consumer', ...options], { env }, (error, stdout) =>
+    error === null ? resolve(stdout) : reject(error),
+  );
+  return promise;
+}
 
 function numberOf(message: KafkaMessage): number {
   return (JSON.parse(String(message.value)) as { each: number }).each;

@@ -31,10 +31,11 @@ export function kafkaClient({ brokers, clientId, ssl, sasl }: KafkaConnection, l
   return new Kafka(config);
 }
 
-/** Said by kafkajs in the normal course of things: a transaction that starts while the one before is being closed, our bounded retries. */
+/** Said by kafkajs in the normal course of things: a transaction that starts while the one before is being closed, our choices of retries and partitions. */
 const notWorthALine = [
   'another concurrent operation on the same transaction was ongoing',
   'Limiting retries for the idempotent producer',
+  'switched default partitioner',
 ];
 
 /** What kafkajs calls an error it mostly tries again by itself. What does not get better reaches our own loops, and they say it once. */
