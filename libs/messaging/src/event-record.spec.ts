@@ -45,7 +45,10 @@ describe('An entry of the log on Kafka', () => {
   it('can be read by whoever reads CloudEvents', () => {
     const { headers, value } = eventRecord(entry, 8);
     const read = readCloudEvent({ key: Buffer.from(key), value, headers }, [entry.type]);
-    expect(read).toMatchObject({ ok: true, event: { id: 'evt_1', source: '/redress/default', subject: 'rf_1', time: entry.time } });
+    expect(read).toMatchObject({
+      ok: true,
+      event: { id: 'evt_1', source: '/redress/default', subject: 'rf_1', time: entry.time },
+    });
   });
 
   it('has no sequence when it is no step in the story of a payment', () => {

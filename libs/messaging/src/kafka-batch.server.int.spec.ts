@@ -85,9 +85,17 @@ describeWithKafka('A topic that is taken in by batch', () => {
     expect(Math.max(...store.sizes)).toBeLessThanOrEqual(500);
     expect(store.next.get(0)).toBe(1_200n);
 
-    await producer.send({ topic, messages: [{ key: null, value: null, partition: 0, headers: { raw: Buffer.from([0xff, 0]) } }] });
+    await producer.send({
+      topic,
+      messages: [{ key: null, value: null, partition: 0, headers: { raw: Buffer.from([0xff, 0]) } }],
+    });
     await until(() => store.records.length === 1_201);
-    expect(store.records.at(-1)).toMatchObject({ offset: 1_200n, key: null, value: null, headers: { raw: Buffer.from([0xff, 0]) } });
+    expect(store.records.at(-1)).toMatchObject({
+      offset: 1_200n,
+      key: null,
+      value: null,
+      headers: { raw: Buffer.from([0xff, 0]) },
+    });
   });
 
   it.each([
@@ -137,6 +145,26 @@ describeWithKafka('A topic that is taken in by batch', () => {
     await until(() => store.records.length === 3);
     expect(store.values()).toEqual(['a', 'b', 'c']);
     expect(store.next.get(0)).toBe(7n);
+  });
+
+  it('is read without what overlapping transactions have aborted', async () => {
+    const [one, other] = ['one', 'other'].map((each) =>
+      kafka.producer({ transactionalId: `${each}-${topic}`, idempotent: true, retry: { initialRetryTime: 5 } }),
+    );
+    if (one === undefined || other === undefined) throw new Error('two producers');
+    await Promise.all([one.connect(), other.connect()]);
+    const [first, second] = [await one.transaction(), await other.transaction()];
+    await first.send({ topic, messages: [{ value: 'never', partition: 0 }] });
+    await second.send({ topic, messages: [{ value: 'never', partition: 0 }] });
+    await second.abort();
+    await first.send({ topic, messages: [{ value: 'never', partition: 0 }] });
+    await first.abort();
+    await Promise.all([one.disconnect(), other.disconnect()]);
+    await send('a');
+    await start();
+    await until(() => store.records.length >= 1);
+    await sleep(300);
+    expect(store.values()).toEqual(['a']);
   });
 
   it('is looked up anew when somebody else has moved it, and goes on from there', async () => {
@@ -289,7 +317,8 @@ describeWithKafka('A topic that is taken in by batch', () => {
   it('is shared between two consumers, each record stored once', async () => {
     const groupId = `group-${randomUUID()}`;
     await start({ groupId });
-    const batch = (from: number) => Array.from({ length: 400 }, (_, each) => ({ value: String(from + each), partition: each % 4 }));
+    const batch = (from: number) =>
+      Array.from({ length: 400 }, (_, each) => ({ value: String(from + each), partition: each % 4 }));
     await producer.send({ topic, messages: batch(0) });
     await start({ groupId });
     await producer.send({ topic, messages: batch(400) });

@@ -25,7 +25,8 @@ describe('The partition of a key', () => {
       isr: [1],
     }));
     for (let each = 0; each < 2_000; each++) {
-      const key = each % 2 === 0 ? Buffer.from(`default:stripe:pi_${each}é`) : Buffer.from([each, 255, each >> 3, 128, 0].slice(each % 5));
+      const key =
+        each % 2 === 0 ? Buffer.from(`default:stripe:pi_${each}é`) : Buffer.from([each, 255, each >> 3, 128, 0].slice(each % 5));
       expect(partitionOf(key, 8)).toBe(theirs({ topic: 'refunds.events.v1', partitionMetadata, message: { key, value: '' } }));
     }
   });

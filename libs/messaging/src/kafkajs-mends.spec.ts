@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { mendIdleTimer } from '#messaging/kafkajs-idle';
+import { type FetchedMessage, hideAborted, mendKafkaJs } from '#messaging/kafkajs-mends';
 
 const require = createRequire(import.meta.url);
 
@@ -17,7 +17,7 @@ describe('A connection to Kafka', () => {
   let RequestQueue: QueueClass;
 
   beforeAll(() => {
-    mendIdleTimer();
+    mendKafkaJs();
     RequestQueue = require('kafkajs/src/network/requestQueue/index.js') as QueueClass;
   });
 
@@ -45,6 +45,40 @@ describe('A connection to Kafka', () => {
     }
   });
 });
+
+describe('Records that were aborted', () => {
+  it('are hidden when transactions overlap and the later one ends first', () => {
+    const messages = [data(0, 'a'), data(1, 'b'), ends(2, 'b'), data(3, 'a'), data(4, 'b'), ends(5, 'a'), data(6, 'a')];
+    const aborted = [
+      { producerId: 'b', firstOffset: '1' },
+      { producerId: 'a', firstOffset: '0' },
+    ];
+    hideAborted({ messages, abortedTransactions: aborted });
+    expect(shown(messages)).toEqual(['4', '6']);
+  });
+
+  it('are hidden when the fetch begins inside of several transactions', () => {
+    const messages = [data(10, 'b'), data(11, 'a'), ends(12, 'a'), ends(13, 'b'), data(14, 'c')];
+    const aborted = [
+      { producerId: 'a', firstOffset: '3' },
+      { producerId: 'b', firstOffset: '4' },
+    ];
+    hideAborted({ messages, abortedTransactions: aborted });
+    expect(shown(messages)).toEqual(['14']);
+  });
+});
+
+function data(offset: number, producerId: string): FetchedMessage {
+  return { offset: String(offset), key: null, isControlRecord: false, batchContext: { producerId, inTransaction: true } };
+}
+
+function ends(offset: number, producerId: string): FetchedMessage {
+  return { ...data(offset, producerId), key: Buffer.from([0, 0, 0, 0]), isControlRecord: true };
+}
+
+function shown(messages: readonly FetchedMessage[]): string[] {
+  return messages.filter((message) => !message.isControlRecord).map((message) => message.offset);
+}
 
 function request(correlationId: number): object {
   const entry = { correlationId, resolve: () => undefined, reject: () => undefined };
