@@ -258,8 +258,10 @@ class TopicSender {
       // A transaction that nobody ends holds up those who read committed records only.
       transactionTimeout: Math.max(10_000, 2 * leaseMs),
       allowAutoTopicCreation: false,
-      // Kafka answers "concurrent transactions" until the markers of the one before are written: some milliseconds, not kafkajs' 300.
-      retry: { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 500, retries: 30 },
+      // Kafka answers "concurrent transactions" until the markers of the one before are written: some milliseconds, not kafkajs' 300. No more
+      // tries than that takes: with each one kafkajs may send again what a broker has long accepted, and the transaction then holds it twice.
+      // What lasts longer is for a new producer, which aborts all of that.
+      retry: { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 500, retries: 10 },
     });
     try {
       await producer.connect();
