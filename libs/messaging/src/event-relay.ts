@@ -259,8 +259,7 @@ class TopicSender {
       transactionTimeout: Math.max(10_000, 2 * leaseMs),
       allowAutoTopicCreation: false,
       // Kafka answers "concurrent transactions" until the markers of the one before are written: some milliseconds, not kafkajs' 300. No more
-      // tries than that takes: with each one kafkajs may send again what a broker has long accepted, and the transaction then holds it twice.
-      // What lasts longer is for a new producer, which aborts all of that.
+      // tries than that takes; what lasts longer is for a new producer.
       retry: { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 500, retries: 10 },
     });
     try {
@@ -278,10 +277,12 @@ class TopicSender {
   async send(records: readonly OutgoingRecord[]): Promise<void> {
     const transaction = await this.producer.transaction();
     const answer = await transaction.send({ topic: this.topic, acks: -1, messages: records.map((record) => ({ ...record })) });
-    // kafkajs leaves out a partition it has no leader for, and says nothing.
+    // kafkajs leaves out a partition it has no leader for, and says nothing; and after a broker came back it may send again what was accepted.
+    // In both cases what was sent so far is aborted, by the producer that follows this one.
     const answered = new Set(answer.filter((each) => each.errorCode === 0).map((each) => each.partition));
     const missed = records.find((record) => !answered.has(record.partition));
     if (missed !== undefined) throw new Error(`Kafka did not answer for partition ${missed.partition} of ${this.topic}`);
+    if (answer.length > answered.size) throw new Error(`a part of the page went to ${this.topic} twice`);
     await transaction.commit();
   }
 

@@ -17,7 +17,7 @@ export function mendKafkaJs(): void {
   mended = true;
 }
 
-type RequestQueue = { pending: unknown[]; scheduleCheckPendingRequests(): void };
+type RequestQueue = { pending: unknown[]; scheduleCheckPendingRequests: (this: RequestQueue) => void };
 
 /**
  * kafkajs arms a timer after every answer, even when no request waits, with a delay below zero: one connection at rest burns four percent of
@@ -33,7 +33,7 @@ function mendIdleTimer(): void {
 }
 
 type Fetched = { responses: { partitions: FetchedPartition[] }[] };
-type Broker = { fetch(request: object): Promise<Fetched> };
+type Broker = { fetch: (this: Broker, request: object) => Promise<Fetched> };
 
 /** What a fetch brings of one partition. */
 export interface FetchedPartition {
