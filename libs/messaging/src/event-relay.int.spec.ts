@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
 import { type Admin, type Consumer, Kafka, type KafkaMessage, logLevel } from 'kafkajs';
 import {
   type DeadLetterRecord,
@@ -15,6 +15,8 @@ import {
 import { Wake, type Work } from '#application/wake';
 import { EventRelay, type EventRelayOptions } from '#messaging/event-relay';
 import { describeWithKafka, kafkaBrokers } from '../../../test/environment.js';
+
+jest.setTimeout(30_000); // Joining a group takes a second, and seconds more on a busy machine.
 
 class Log extends EventLog {
   readonly entries: SealedEntry[] = [];

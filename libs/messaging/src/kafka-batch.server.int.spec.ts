@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type CanActivate, Controller, type ExecutionContext, type INestMicroservice, Logger, UseGuards } from '@nestjs/common';
 import { ClientKafka, Ctx, Payload } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
 import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs';
 import { lastValueFrom } from 'rxjs';
 import { Fenced, Unavailable } from '#application/errors';
@@ -14,6 +14,8 @@ import { readCloudEvent } from '#contracts/cloud-event';
 import { KafkaBatch, KafkaBatchContext } from '#messaging/kafka-batch';
 import { KafkaBatchServer, type KafkaBatchOptions } from '#messaging/kafka-batch.server';
 import { describeWithKafka, kafkaBrokers } from '../../../test/environment.js';
+
+jest.setTimeout(30_000); // Joining a group takes a second, and seconds more on a busy machine.
 
 /** What a database does for a batch: records and the partition's offset together or not at all. */
 class Store extends PartitionOffsets {
