@@ -45,27 +45,35 @@ export const lockPayments = (selection: string) =>
 
 /** Wanted refunds, by id, by the provider's id, and those that wait on the payments when $6 says so (partial index refund_waiting). */
 export const loadRefunds = (selection: string) => `
-  select ${selection} from refund where id = any($1::uuid[])
-  union
-  select ${selection} from unnest($2::text[], $3::text[], $4::text[]) as given (account, provider, id)
-    join provider_refund p using (account, provider, id) join refund on refund.id = p.refund_id
-  union
-  select ${selection} from refund where $6 and payment_key = any($5::uuid[]) and status = 'requested'`;
+  select ${selection} from refund where id in (
+    select unnest($1::uuid[])
+    union all
+    select p.refund_id from unnest($2::text[], $3::text[], $4::text[]) as given (account, provider, id)
+      join provider_refund p using (account, provider, id)
+    union all
+    select id from refund where $6 and payment_key = any($5::uuid[]) and status = 'requested'
+  )`;
 
 export const loadProviderRefunds = `
   select p.account, p.provider, p.id, p.refund_id
   from unnest($1::text[], $2::text[], $3::text[]) as given (account, provider, id) join provider_refund p using (account, provider, id)`;
 
-/** Operations by id; what is open for the refunds; open readings of the payments and of provider refunds; one head per busy lane. */
+/**
+ * Operations by id; what is open for the refunds; waiting readings of the payments and of provider refunds; one head per busy lane.
+ * They are locked, in one order, because claiming changes them without a lock on their payment; claiming itself passes over what is locked.
+ */
 export const loadOperations = (selection: string) => `
-  select ${selection} from provider_operation where id = any($1::uuid[])
-  union
-  select ${selection} from provider_operation where refund_id = any($2::uuid[]) and state in ('open', 'parked')
-  union
-  select ${selection} from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as given (account, provider, kind, target)
-    join provider_operation using (account, provider, kind, target) where provider_operation.lane is null and provider_operation.state = 'open'
-  union
-  select ${selection} from provider_operation where lane = any($7::text[]) and head and state in ('open', 'parked')`;
+  select ${selection} from provider_operation where id in (
+    select unnest($1::uuid[])
+    union all
+    select id from provider_operation where refund_id = any($2::uuid[]) and state in ('open', 'parked')
+    union all
+    select id from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as given (account, provider, kind, target)
+      join provider_operation using (account, provider, kind, target)
+      where provider_operation.lane is null and provider_operation.state in ('open', 'parked')
+    union all
+    select id from provider_operation where lane = any($7::text[]) and head and state in ('open', 'parked')
+  ) order by id for update`;
 
 /** In a lane whose head has ended the next in line becomes head (index provider_operation_lane). The lane's payment is locked. */
 export const promote = `
