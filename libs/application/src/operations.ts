@@ -43,6 +43,9 @@ export interface Operation {
   readonly doneAt: Date | null;
 }
 
+/** Whether it is still to be done, be it after a person has mended what keeps it. */
+export const isOpen = (operation: Operation): boolean => operation.state === 'open' || operation.state === 'parked';
+
 /** Who goes first when more is due than can be called: what waits for an answer, then sends, then polls. */
 export const priorities = { send: 10, waitingRead: 20, noticeRead: 30, poll: 40 } as const;
 

@@ -57,7 +57,10 @@ export const loadProviderRefunds = `
   select p.account, p.provider, p.id, p.refund_id
   from unnest($1::text[], $2::text[], $3::text[]) as given (account, provider, id) join provider_refund p using (account, provider, id)`;
 
-/** Operations by id; what is open for the refunds; open readings of payments and refunds by their names there; one head per busy lane. */
+/**
+ * Operations by id; what is open for the refunds; open readings of payments and refunds by their names there; one head per busy lane.
+ * They are locked, in one order, because claiming changes them without a lock on their payment; claiming itself passes over what is locked.
+ */
 export const loadOperations = (selection: string) => `
   select ${selection} from provider_operation where id = any(array(
     select unnest($1::uuid[])
@@ -67,7 +70,7 @@ export const loadOperations = (selection: string) => `
     select id from provider_operation where target = any($3::text[]) and lane is null and state in ('open', 'parked')
     union
     select id from provider_operation where lane = any($4::text[]) and head and state in ('open', 'parked')
-  ))`;
+  )) order by id for update`;
 
 /** In a lane whose head has ended the next in line becomes head (index provider_operation_lane). The lane's payment is locked. */
 export const promote = `
