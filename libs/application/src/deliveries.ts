@@ -42,6 +42,8 @@ export abstract class Deliveries {
   abstract store(deliveries: readonly NewDelivery[]): Promise<void>;
   /** Takes what is not handled, for a while, oldest first. */
   abstract claim(limit: number, leaseMs: number): Promise<PendingDelivery[]>;
+  /** Has a delivery handled once more, as if it had not been; false when its body was not kept. */
+  abstract replay(id: string): Promise<boolean>;
 }
 
 export interface DeliveryLog {

@@ -1,4 +1,12 @@
-import { Module, type DynamicModule, type FactoryProvider, type ModuleMetadata } from '@nestjs/common';
+import {
+  Inject,
+  Module,
+  type DynamicModule,
+  type FactoryProvider,
+  type ModuleMetadata,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { Book } from '#application/book';
@@ -23,7 +31,18 @@ const SETTINGS = Symbol('database settings');
 
 /** The application's stores over PostgreSQL. The tables must be there: `npm run migrate` makes them. */
 @Module({})
-export class PersistenceModule {
+export class PersistenceModule implements OnApplicationBootstrap, OnApplicationShutdown {
+  constructor(@Inject(Wake) private readonly wake: PostgresWake) {}
+
+  /** Not waited for: while the database is away, wakes come late and nothing else. */
+  onApplicationBootstrap(): void {
+    void this.wake.start();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.wake.stop();
+  }
+
   static forRootAsync({ imports = [], inject = [], useFactory }: PersistenceOptions): DynamicModule {
     const settings: FactoryProvider = { provide: SETTINGS, inject, useFactory: useFactory as FactoryProvider['useFactory'] };
     const source = getDataSourceToken();

@@ -259,6 +259,7 @@ const statements = [
      at timestamptz not null
    )`,
   `create unique index dead_letter_by_ordinal on dead_letter (ordinal)`,
+  `create index dead_letter_by_time on dead_letter (at, id)`,
 
   `create table webhook_delivery (
      id uuid primary key,
