@@ -127,6 +127,11 @@ export class MemoryStores {
     }
   }
 
+  /** The payments that somebody calls so, at whichever provider and account. */
+  keysCalled(payment: string): Set<string> {
+    return new Set(this.names.where(({ name }) => name.endsWith(at('', payment))).map(({ paymentKey }) => paymentKey));
+  }
+
   nextOrdinal(): bigint {
     return ++this.ordinals;
   }
@@ -396,7 +401,7 @@ class MemoryLog extends EventLog {
     return sealed;
   }
 
-  async page(after: bigint, limit: number, { topics, type, paymentKey }: LogFilter): Promise<SealedEntry[]> {
+  async page(after: bigint, limit: number, { topics, type, payment }: LogFilter): Promise<SealedEntry[]> {
     return this.stores.events
       .all()
       .slice(0, this.stores.sealed)
@@ -404,7 +409,7 @@ class MemoryLog extends EventLog {
       .filter((entry) => entry.position > after)
       .filter((entry) => topics === undefined || topics.includes(entry.topic))
       .filter((entry) => type === undefined || entry.type === type)
-      .filter((entry) => paymentKey === undefined || entry.paymentKey === paymentKey)
+      .filter((entry) => payment === undefined || this.stores.keysCalled(payment).has(entry.paymentKey ?? ''))
       .slice(0, limit);
   }
 
@@ -487,6 +492,15 @@ class MemoryDeliveries extends Deliveries {
         const { id, account, provider, receivedAt } = each;
         return { id, account, provider, receivedAt, noticeId: each.noticeId ?? '', body: each.body ?? Buffer.alloc(0), repeated };
       });
+  }
+
+  async replay(id: string): Promise<boolean> {
+    const { stores } = this;
+    const known = stores.deliveryRows.get(id);
+    if (known === undefined || known.body === null) return false;
+    stores.deliveryRows.put(id, { ...known, disposition: null, detail: null, operationId: null, leaseUntil: null });
+    stores.wake.ring('deliveries');
+    return true;
   }
 }
 
