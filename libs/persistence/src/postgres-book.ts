@@ -191,11 +191,11 @@ export class PostgresBook extends Book {
     refunds: readonly KeptRefund[],
   ): Promise<Operation[]> {
     const ids = want.operations ?? [];
-    if (ids.length === 0 && payments.length === 0) return [];
     const readings = [
       ...payments.map((payment) => [payment.account, payment.provider, 'payment.read', payment.name]),
       ...(want.providerRefunds ?? []).map((one) => [one.account, one.provider, 'refund.read', one.id]),
     ];
+    if (ids.length === 0 && readings.length === 0) return [];
     const found = (await runner.query(loadOperations(this.operations.selection), [
       ids,
       refunds.map(({ refund }) => uuidOf(refund.id)),
