@@ -201,7 +201,11 @@ export class PaymentsController {
     answers: [200, 'Payment', 'The payment, with up to a hundred refunds; more are in the list of refunds.'],
     refuses: ['not_found'],
   })
-  async one(@Param('provider') provider: string, @Param('paymentId') paymentId: string, @Req() request: CallerRequest): Promise<Payment> {
+  async one(
+    @Param('provider') provider: string,
+    @Param('paymentId') paymentId: string,
+    @Req() request: CallerRequest,
+  ): Promise<Payment> {
     const { account = 'default' } = queryOf(AccountQuery, request);
     const isProvider = providers.some((each) => each === provider);
     const payment = isProvider ? await this.views.payment(account, provider, paymentId) : null;

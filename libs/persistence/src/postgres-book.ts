@@ -27,7 +27,7 @@ import {
   loadOperations,
   loadProviderRefunds,
   loadRefunds,
-  lockPayments,
+  loadPayments,
   moveNames,
   movePartition,
   moveRefunds,
@@ -72,7 +72,7 @@ export class PostgresBook extends Book {
       const set = new WorkingSet(await this.load(runner, want), randomUUID);
       const answer = decide(set);
       set.finish();
-      await this.store(runner, set);
+      await this.store(runner, want, set);
       await runner.commitTransaction();
       this.ring(set);
       return answer;
@@ -96,7 +96,7 @@ export class PostgresBook extends Book {
       const found = (await runner.query(findPayments, [ids, ...named, operationIds])) as { payment_key: string }[];
       for (const { payment_key } of found) keys.add(payment_key);
     }
-    const payments = await this.lock(runner, [...keys]);
+    const payments = await this.loadPayments(runner, [...keys], want.unlocked !== true);
     // A name that was not settled when it was looked up may have moved to its payment while the lock was waited for.
     if (payments.some((payment) => !payment.settled && !made.has(payment.key))) {
       const again = await this.names(runner, [...(want.payments ?? []), ...(want.aliases ?? [])]);
@@ -108,7 +108,7 @@ export class PostgresBook extends Book {
     const refunds = await this.loadRefunds(runner, want, ids, named, [...locked]);
     for (const { refund } of refunds)
       if (!locked.has(refund.paymentKey)) throw new Conflict('a refund has moved to another payment');
-    const operations = await this.loadOperations(runner, want, payments, refunds);
+    const operations = want.unlocked === true ? [] : await this.loadOperations(runner, want, payments, refunds);
     return {
       now,
       payments,
@@ -154,9 +154,9 @@ export class PostgresBook extends Book {
     return new Set(made.map((row) => row.key));
   }
 
-  private async lock(runner: QueryRunner, keys: readonly string[]): Promise<Payment[]> {
+  private async loadPayments(runner: QueryRunner, keys: readonly string[], locked: boolean): Promise<Payment[]> {
     if (keys.length === 0) return [];
-    const found = (await runner.query(lockPayments(this.payments.selection), [keys])) as Raw[];
+    const found = (await runner.query(loadPayments(this.payments.selection, locked), [keys])) as Raw[];
     return found.map((raw) => this.payments.read(raw));
   }
 
@@ -191,11 +191,12 @@ export class PostgresBook extends Book {
     refunds: readonly KeptRefund[],
   ): Promise<Operation[]> {
     const ids = want.operations ?? [];
-    if (ids.length === 0 && payments.length === 0) return [];
+    const named = want.providerRefunds ?? [];
+    if (ids.length === 0 && payments.length === 0 && named.length === 0) return [];
     const found = (await runner.query(loadOperations(this.operations.selection), [
       ids,
       refunds.map(({ refund }) => uuidOf(refund.id)),
-      [...payments.map((payment) => payment.name), ...(want.providerRefunds ?? []).map((one) => one.id)],
+      [...payments.map((payment) => payment.name), ...named.map((one) => one.id)],
       payments.map((payment) => `refunds:${payment.key}`),
     ])) as Raw[];
     return found.map((raw) => this.operations.read(raw));
@@ -209,8 +210,11 @@ export class PostgresBook extends Book {
     return found.map((raw) => this.commands.read(raw)).map((row) => ({ ...row, answer: JSON.stringify(row.answer) }));
   }
 
-  private async store(runner: QueryRunner, set: WorkingSet): Promise<void> {
+  private async store(runner: QueryRunner, want: Want, set: WorkingSet): Promise<void> {
     const { changes } = set;
+    if (want.unlocked === true && (changes.payments.size > 0 || changes.operations.size > 0 || changes.newOperations.size > 0)) {
+      throw new Error('what was loaded without its lock was changed');
+    }
     // The database refuses room that is not there whatever the order of these; payments come first because others refer to them.
     await this.payments.update(
       runner,

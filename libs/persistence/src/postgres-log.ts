@@ -27,8 +27,8 @@ export class PostgresLog extends EventLog {
     try {
       await runner.startTransaction();
       // Two statements: what the last writer sealed is visible only to a statement that begins after it let go.
-      const taken = (await runner.query(takeSeal)) as unknown[];
-      const sealed = taken.length === 0 ? [] : ((await runner.query(seal, [limit])) as { entries: string }[]);
+      const [taken] = (await runner.query(takeSeal)) as { settled: string }[];
+      const sealed = taken === undefined ? [] : ((await runner.query(seal, [limit, taken.settled])) as { entries: string }[]);
       await runner.commitTransaction();
       return Number(sealed[0]?.entries ?? 0);
     } catch (error) {

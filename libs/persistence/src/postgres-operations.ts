@@ -21,7 +21,9 @@ export class PostgresOperations extends OperationQueue {
 
   async claim(limit: number, leaseMs: number): Promise<Operation[]> {
     const { records } = await this.query(claimOperations(this.operations.selection), [limit, leaseMs]);
-    return records.map((raw) => this.operations.read(raw));
+    return records
+      .map((raw) => this.operations.read(raw))
+      .sort((a, b) => a.priority - b.priority || a.runAt.getTime() - b.runAt.getTime());
   }
 
   async renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void> {

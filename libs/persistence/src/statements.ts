@@ -40,8 +40,8 @@ export const findPayments = `
   select payment_key from provider_operation where id = any($5::uuid[]) and payment_key is not null`;
 
 /** The one lock that decisions about a payment take, in key order. */
-export const lockPayments = (selection: string) =>
-  `select ${selection} from payment where key = any($1::uuid[]) order by key for update`;
+export const loadPayments = (selection: string, locked: boolean) =>
+  `select ${selection} from payment where key = any($1::uuid[]) order by key ${locked ? 'for update' : ''}`;
 
 /** Wanted refunds, by id, by the provider's id, and those that wait on the payments when $6 says so (partial index refund_waiting). */
 export const loadRefunds = (selection: string) => `
@@ -111,10 +111,10 @@ export const claimOperations = (selection: string) => `
   returning ${selection}`;
 
 /** One sealing writer at a time: whoever finds the row held leaves it to the holder. */
-export const takeSeal = `select 1 from event_seal for update skip locked`;
+export const takeSeal = `select settled from event_seal for update skip locked`;
 
 /**
- * Gives positions to committed entries that have none. Those above "settled" are looked at: few, because "settled" follows closely.
+ * Gives positions to committed entries that have none. Those above "settled" ($2) are looked at, each by key: few, because it follows closely.
  * It moves up to a candidate once every transaction that could hold an entry at or below it has ended. (A transaction has its number
  * before its first entry, because the log is written last.)
  */
@@ -122,8 +122,9 @@ export const seal = `
   with writer as (select position, settled, candidate, candidate_xmax from event_seal),
   fresh as (
     select e.ordinal, e.topic, row_number() over (order by e.ordinal) as place
-    from event e, writer w
-    where e.ordinal > w.settled and not exists (select 1 from event_position p where p.ordinal = e.ordinal)
+    from event e
+    left join lateral (select true as done from event_position p where p.ordinal = e.ordinal limit 1) sealed on true
+    where e.ordinal > $2 and sealed.done is null
     order by e.ordinal limit $1
   ),
   sealed as (

@@ -1,0 +1,371 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Book } from '#application/book';
+import { Unavailable } from '#application/errors';
+import { OperationQueue } from '#application/operations';
+import { RefundProvider } from '#domain/ports/refund-provider';
+import { RedressInMemory, type Outside } from '../../../test/fakes/redress-in-memory.js';
+import type { Fate } from '../../../test/fakes/scripted-provider.js';
+
+const hour = 3_600_000;
+
+let redress: RedressInMemory;
+beforeEach(() => {
+  redress = new RedressInMemory();
+  redress.provider.pay('pi_1', { amount: 10_000n, currency: 'USD' }, { aliases: ['ch_1'] });
+});
+afterEach(() => redress.check());
+
+describe('A send', () => {
+  it('whose answer was lost is repeated under the same key, and moves the money once', async () => {
+    redress.provider.nextSends('answer_lost');
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown', holds: 'reserved', providerRefundId: null });
+    await redress.workFor(60_000);
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: 're_1' });
+    expect(redress.told(id)).toEqual([
+      ...['requested', 'approved', 'submitted', 'outcome_unknown', 'succeeded', 'outcome_resolved'],
+    ]);
+    expect(redress.provider.sentBack('pi_1')).toBe(100n);
+  });
+
+  it('that never arrived is repeated as well', async () => {
+    redress.provider.nextSends('call_lost', 'call_lost', 'later');
+    const id = await redress.refund('pi_1', 100);
+    await redress.workFor(60_000);
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', attempt: 1 });
+    expect(redress.provider.refunds).toHaveLength(1);
+  });
+
+  it('that a limit held back is made later, and nobody is told of a failure', async () => {
+    redress.provider.nextSends('later', 'later');
+    const id = await redress.refund('pi_1', 100);
+    await redress.workFor(60_000);
+    expect(redress.told(id)).toEqual(['requested', 'approved', 'submitted', 'succeeded']);
+  });
+
+  it('that the provider refuses gives the room back', async () => {
+    const id = await redress.refund('pi_1', 8000);
+    await redress.round();
+    redress.provider.refundOutside('pi_1', 9000n);
+    await redress.work();
+    expect(redress.of(id)).toMatchObject({
+      status: 'rejected',
+      holds: 'nothing',
+      rejection: { code: 'amount_exceeds_available' },
+    });
+    expect(redress.payment('pi_1').reserved).toBe(0n);
+    expect(redress.open()).toEqual([]);
+  });
+
+  it('of an unknown outcome keeps the next one of its payment waiting, and no other payment', async () => {
+    redress.provider.pay('pi_2', { amount: 500n, currency: 'USD' });
+    redress.provider.nextSends('call_lost');
+    const [unknown, behind] = [await redress.refund('pi_1', 100), await redress.refund('pi_1', 200)];
+    await redress.round();
+    const other = await redress.refund('pi_2', 300);
+    await redress.work();
+    expect([unknown, behind, other].map((id) => redress.of(id).status)).toEqual(['outcome_unknown', 'approved', 'succeeded']);
+    await redress.workFor(60_000);
+    expect(redress.of(behind).status).toBe('succeeded');
+  });
+
+  it('that nobody can tell the end of is shown to a person while it is tried on', async () => {
+    redress.provider.nextSends(...Array.from<Fate>({ length: 60 }).fill('call_lost'));
+    const id = await redress.refund('pi_1', 100);
+    await redress.workFor(600_000, 200);
+    expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown', attention: 'outcome_unknown', holds: 'reserved' });
+    expect(redress.told(id).filter((type) => type === 'attention_needed')).toHaveLength(1);
+    redress.provider.nextSends();
+    await redress.workFor(hour);
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', attention: null });
+  });
+
+  it('is not repeated once its provider may have forgotten the key: the payment’s list shows what became of it', async () => {
+    redress.provider.nextSends('answer_lost');
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    const sends = () => redress.provider.calls.filter(({ what }) => what === 'send').length;
+    redress.pass(30 * hour);
+    await redress.work();
+    expect(sends()).toBe(1);
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: 're_1', attention: null });
+    expect(redress.open()).toEqual([]);
+  });
+
+  it('is left to a person when its key may be forgotten and no list shows it', async () => {
+    redress.provider.nextSends('call_lost');
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    redress.pass(30 * hour);
+    await redress.work();
+    await redress.order('Sync', id);
+    await redress.workFor(hour);
+    expect(redress.provider.refunds).toEqual([]);
+    expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown', attention: 'outcome_unknown', holds: 'reserved' });
+    await redress.order('Resolve', id, { outcome: 'not_created', reason: 'not in the dashboard' });
+    await redress.order('Retry', id);
+    await redress.work();
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', attempt: 2 });
+  });
+
+  it('is parked where the account cannot be called, and goes on when a person has mended it', async () => {
+    redress.provider.nextSends('parked');
+    const id = await redress.refund('pi_1', 100);
+    await redress.workFor(hour);
+    expect(redress.of(id)).toMatchObject({ status: 'submitted', attention: 'operation_parked' });
+    expect(redress.open()).toEqual([`refund.send ${id} parked`]);
+    await redress.order('Sync', id);
+    await redress.work();
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', attention: null });
+    expect(redress.open()).toEqual([]);
+  });
+
+  it('follows what is pending until the bank has spoken, though no webhook comes', async () => {
+    redress.provider.firstSays = 'pending';
+    const id = await redress.refund('pi_1', 100);
+    await redress.workFor(hour);
+    expect(redress.of(id).status).toBe('pending');
+    redress.provider.bankSays('re_1', 'succeeded', { bankReference: '7420' });
+    await redress.workFor(12 * hour);
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', bankReference: '7420' });
+    expect(redress.open()).toEqual([]);
+  });
+});
+
+describe('A reading of a payment', () => {
+  it('is repeated until it can be believed, and whoever waits is decided then', async () => {
+    redress.provider.nextReads('call_lost', 'later', 'answer_lost');
+    const id = await redress.refund('pi_1', 100);
+    await redress.workFor(60_000);
+    expect(redress.of(id).status).toBe('succeeded');
+  });
+
+  it('is one for all who wait, parked ones too', async () => {
+    redress.provider.nextReads('parked');
+    const first = await redress.refund('pi_1', 100);
+    await redress.work();
+    expect(redress.open()).toEqual(['payment.read pi_1 parked']);
+    const second = await redress.refund('pi_1', 100);
+    await redress.work();
+    expect([first, second].map((id) => redress.of(id).status)).toEqual(['succeeded', 'succeeded']);
+    expect(redress.open()).toEqual([]);
+  });
+
+  it('finds what others made at the provider, and counts it before it admits', async () => {
+    redress.provider.refundOutside('pi_1', 9500n);
+    const id = await redress.refund('pi_1', 1000);
+    await redress.work();
+    expect(redress.of(id)).toMatchObject({ status: 'rejected', rejection: { code: 'amount_exceeds_available' } });
+    const [, theirs] = redress.all();
+    expect(theirs).toMatchObject({ origin: 'discovered', status: 'succeeded', amount: 9500n, providerRefundId: 're_1' });
+    expect(redress.told(theirs?.id ?? '')).toEqual(['discovered']);
+    expect(redress.payment('pi_1')).toMatchObject({ refunded: 9500n, reserved: 0n });
+  });
+
+  it('finds our own refund by its metadata when our books have lost the answer', async () => {
+    redress.provider.nextSends('answer_lost', 'call_lost', 'call_lost');
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    await redress.order('Sync', id);
+    await redress.work();
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: 're_1', origin: 'command' });
+    expect(redress.all()).toHaveLength(1);
+    expect(redress.open()).toEqual([]);
+  });
+});
+
+describe('A worker', () => {
+  it('that comes back after its lease is heard, and moves no operation that was taken over', async () => {
+    const held = new Held(redress.provider);
+    const slow = redress.process({ provider: held });
+    const id = await redress.refund('pi_1', 100);
+    await redress.round();
+    await slow.operations.round();
+    expect(redress.of(id).status).toBe('submitted');
+
+    redress.pass(31_000);
+    redress.provider.nextSends('call_lost');
+    await redress.work();
+    expect(redress.of(id).status).toBe('outcome_unknown');
+    held.letGo();
+    await redress.round(slow.operations);
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: 're_1' });
+    await redress.workFor(60_000);
+    expect(redress.provider.sentBack('pi_1')).toBe(100n);
+    expect(redress.open()).toEqual([]);
+  });
+
+  it('keeps the leases of calls that take long', async () => {
+    const held = new Held(redress.provider);
+    const slow = redress.process({ provider: held });
+    const id = await redress.refund('pi_1', 100);
+    await redress.round();
+    await slow.operations.round();
+    for (let passed = 0; passed < 5; passed += 1) {
+      redress.pass(20_000);
+      await slow.operations.renew();
+      await redress.work();
+    }
+    expect(redress.provider.calls.filter(({ what }) => what === 'send')).toHaveLength(0);
+    held.letGo();
+    await redress.round(slow.operations);
+    expect(redress.of(id).status).toBe('succeeded');
+  });
+
+  it('does not let go of an answer while the database is away', async () => {
+    let away = 0;
+    const book = new Between(redress.stores.book, async (act) => {
+      if (away > 0 && away-- > 0) throw new Unavailable('the database is away');
+      return act();
+    });
+    const worker = redress.process({ book });
+    const id = await redress.refund('pi_1', 100);
+    await redress.round();
+    const held = redress.process({
+      book,
+      provider: new Around(redress.provider, async (act) => {
+        const answer = await act();
+        away = 3;
+        return answer;
+      }),
+    });
+    await held.operations.round();
+    await new Promise((wake) => setTimeout(wake, 50));
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: 're_1' });
+    expect(redress.provider.calls.filter(({ what }) => what === 'send')).toHaveLength(1);
+    await redress.work(worker.operations);
+  });
+
+  it('leaves alone what cannot begin or be recorded, and goes on with the rest', async () => {
+    const names = ['pi_a', 'pi_b', 'pi_c', 'pi_d', 'pi_e'];
+    for (const name of names) redress.provider.pay(name, { amount: 500n, currency: 'USD' });
+    const ids = [];
+    for (const name of names) ids.push(await redress.refund(name, 100));
+    await redress.round();
+    // A row that no code of ours wrote.
+    const [, , broken = ''] = ids;
+    const kept = redress.stores.refunds.get(broken);
+    if (kept === undefined) throw new Error('it is not there');
+    redress.stores.refunds.put(broken, { ...kept, refund: { ...kept.refund, paymentKey: 'nowhere' } });
+    await redress.round();
+    redress.stores.refunds.put(broken, kept);
+    expect(ids.map((id) => redress.of(id).status)).toEqual([...['succeeded', 'succeeded', 'approved', 'succeeded', 'succeeded']]);
+    expect(redress.failures).toHaveLength(1);
+    redress.pass(31_000);
+    await redress.work();
+    expect(redress.of(broken).status).toBe('succeeded');
+  });
+});
+
+describe('A process that dies', () => {
+  /** Dies at its nth use of the outside, before that is done or after; from then on it does nothing any more. */
+  function mortal(at: number, when: 'before' | 'after'): { outside: Outside; died: () => boolean } {
+    let uses = 0;
+    const use = async <T>(act: () => Promise<T>): Promise<T> => {
+      uses += 1;
+      if (uses > at || (uses === at && when === 'before')) throw new Error('dead');
+      const done = await act();
+      if (uses >= at) throw new Error('dead');
+      return done;
+    };
+    const outside = {
+      book: new Between(redress.stores.book, use),
+      queue: new QueueBetween(redress.stores.queue, use),
+      provider: new Around(redress.provider, use),
+    };
+    return { outside, died: () => uses >= at };
+  }
+
+  it.each(['before', 'after'] as const)('%s any step leaves enough to go on: one effect, the right end', async (when) => {
+    for (let at = 1, all = false; !all; at += 1) {
+      redress = new RedressInMemory();
+      redress.provider.pay('pi_1', { amount: 10_000n, currency: 'USD' }, { aliases: ['ch_1'] });
+      const { outside, died } = mortal(at, when);
+      const { commands, operations } = redress.process(outside);
+      const orders = [redress.request('ch_1', 6000, {}, { key: 'a' }), redress.request('pi_1', null, {}, { key: 'b' })];
+      await commands.decide(orders).catch(() => undefined);
+      for (let round = 0; round < 6; round += 1) {
+        await redress.round(operations).catch(() => undefined);
+      }
+      all = !died();
+
+      // What was not answered for is delivered again, as Kafka does.
+      redress.restart();
+      await redress.decide(...orders);
+      await redress.workFor(120_000);
+      const ends = redress.all().map(({ status, amount }) => `${status} ${amount}`);
+      expect([at, ends.sort()]).toEqual([at, ['succeeded 4000', 'succeeded 6000']]);
+      expect(redress.provider.refunds.map(({ amount }) => amount).sort()).toEqual([4000n, 6000n]);
+      expect(
+        redress
+          .outcomes()
+          .filter((each) => each.endsWith(': accepted'))
+          .sort(),
+      ).toEqual(['a: accepted', 'b: accepted']);
+      expect(redress.open()).toEqual([]);
+      redress.check();
+    }
+  });
+});
+
+type Use = <T>(act: () => Promise<T>) => Promise<T>;
+
+class Between extends Book {
+  constructor(
+    private readonly book: Book,
+    private readonly use: Use,
+  ) {
+    super();
+  }
+
+  override transact: Book['transact'] = (want, decide) => this.use(() => this.book.transact(want, decide));
+}
+
+class QueueBetween extends OperationQueue {
+  constructor(
+    private readonly queue: OperationQueue,
+    private readonly use: Use,
+  ) {
+    super();
+  }
+
+  override claim: OperationQueue['claim'] = (limit, leaseMs) => this.use(() => this.queue.claim(limit, leaseMs));
+  override renew: OperationQueue['renew'] = (held, leaseMs) => this.use(() => this.queue.renew(held, leaseMs));
+  override release: OperationQueue['release'] = (held) => this.use(() => this.queue.release(held));
+}
+
+/** The same provider, with something between it and who calls it. */
+class Around extends RefundProvider {
+  override readonly provider = 'stripe';
+  override readonly account = 'default';
+
+  constructor(
+    private readonly inner: RefundProvider,
+    private readonly use: Use,
+  ) {
+    super();
+  }
+
+  override isOwnName: RefundProvider['isOwnName'] = (payment) => this.inner.isOwnName(payment);
+  override canCarry: RefundProvider['canCarry'] = (money) => this.inner.canCarry(money);
+  override send: RefundProvider['send'] = (order, key, call) => this.use(() => this.inner.send(order, key, call));
+  override read: RefundProvider['read'] = (id, call) => this.use(() => this.inner.read(id, call));
+  override readPayment: RefundProvider['readPayment'] = (payment, call) => this.use(() => this.inner.readPayment(payment, call));
+}
+
+/** A provider whose answers do not come back until they are let go. */
+class Held extends Around {
+  private readonly gate = Promise.withResolvers<void>();
+
+  constructor(inner: RefundProvider) {
+    super(inner, async (act) => {
+      await this.gate.promise;
+      return act();
+    });
+  }
+
+  letGo(): void {
+    this.gate.resolve();
+  }
+}

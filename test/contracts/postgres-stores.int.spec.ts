@@ -1,0 +1,52 @@
+import { PostgresBook } from '#persistence/postgres-book';
+import { PostgresDeliveries } from '#persistence/postgres-deliveries';
+import { PostgresCursors, PostgresLog, PostgresOffsets } from '#persistence/postgres-log';
+import { PostgresOperations } from '#persistence/postgres-operations';
+import { dataSource } from '#persistence/database';
+import { Wake } from '#application/wake';
+import { describeWithDatabase, freshDatabase } from '../environment.js';
+import { storesContract, type Stores } from './stores.contract.js';
+
+/** Nobody waits here. */
+class NoWake extends Wake {
+  ring(): void {}
+  on(): () => void {
+    return () => undefined;
+  }
+}
+
+describeWithDatabase('PostgreSQL and the contract', () => {
+  storesContract('PostgreSQL', async () => {
+    const database = await freshDatabase();
+    const source = await dataSource({ url: database.url, connections: 8 }).initialize();
+    const over = (): Stores => ({
+      book: new PostgresBook(source, new NoWake()),
+      queue: new PostgresOperations(source),
+      log: new PostgresLog(source),
+      cursors: new PostgresCursors(source),
+      offsets: new PostgresOffsets(source),
+      deliveries: new PostgresDeliveries(source, new NoWake()),
+    });
+    return {
+      stores: over(),
+      again: over,
+      advance: async (ms) => {
+        await source.query(`update clock set advanced = advanced + $1 * interval '1 millisecond'`, [ms]);
+      },
+      dispositionOf: async (noticeId) => {
+        const found: { disposition: string | null; refund_id: string | null }[] = await source.query(
+          'select disposition, refund_id from webhook_delivery where notice_id = $1 order by ordinal',
+          [noticeId],
+        );
+        return found.map(({ disposition, refund_id: uuid }) => ({
+          disposition,
+          refundId: uuid === null ? null : `rf_${uuid.replaceAll('-', '')}`,
+        }));
+      },
+      close: async () => {
+        await source.destroy();
+        await database.drop();
+      },
+    };
+  });
+});

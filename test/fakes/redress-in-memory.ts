@@ -1,0 +1,260 @@
+import assert from 'node:assert/strict';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Book } from '#application/book';
+import { HandleDeliveries } from '#application/deliveries';
+import type { LogEntry } from '#application/event-log';
+import { commandId } from '#application/names';
+import { isOpen, OperationQueue } from '#application/operations';
+import { Providers } from '#application/providers';
+import { RecordAnswers } from '#application/record-answers';
+import { RefundCommands, type CommandAnswer, type ReceivedCommand } from '#application/refund-commands';
+import { RunOperations } from '#application/run-operations';
+import type { RefundCommand, RefundCommandType } from '#contracts/refund-commands';
+import { topics } from '#contracts/topics';
+import type { Payment } from '#domain/payment/payment';
+import { ProviderNotices, type Notice, type ReceivedNotice } from '#domain/ports/provider-notices';
+import type { RefundProvider } from '#domain/ports/refund-provider';
+import type { Refund } from '#domain/refund/refund';
+import { ok } from '#domain/result';
+import { problemsOf } from '../message-schemas.js';
+import { MemoryStores } from './memory-stores.js';
+import { ScriptedProvider } from './scripted-provider.js';
+
+/** What of the outside a process uses; a test may stand in between. */
+export interface Outside {
+  readonly book: Book;
+  readonly queue: OperationQueue;
+  readonly provider: RefundProvider;
+}
+
+export interface Sent {
+  readonly key?: string;
+  readonly source?: string;
+  readonly door?: 'http' | 'kafka';
+}
+
+const leaseMs = 30_000;
+
+/** The whole of Redress but its doors, over stores in memory and a scripted provider. Processes die and are started at will. */
+export class RedressInMemory {
+  readonly stores: MemoryStores;
+  readonly provider = new ScriptedProvider();
+  readonly failures: { what: string; error: unknown }[] = [];
+  commands: RefundCommands;
+  private operations: RunOperations;
+  private deliveries: HandleDeliveries;
+  private readonly notices = new Map<string, Notice>();
+  private ids = 0;
+  private keys = 0;
+
+  constructor() {
+    const newId = () => `00000000-0000-4000-8000-${String(++this.ids).padStart(12, '0')}`;
+    this.stores = new MemoryStores(newId, new Date(Date.UTC(2026, 2, 2, 9)));
+    ({ commands: this.commands, operations: this.operations, deliveries: this.deliveries } = this.process());
+  }
+
+  /** A process of its own, as good as any other. */
+  process(outside: Partial<Outside> = {}) {
+    const { book, queue, provider } = { book: this.stores.book, queue: this.stores.queue, provider: this.provider, ...outside };
+    const providers = new Providers([provider], [new ScriptedNotices(this.notices)]);
+    const log = { failed: (what: string, _: object, error: unknown) => void this.failures.push({ what, error }) };
+    const settings = { atOnce: 64, leaseMs, callMs: 20_000, againMs: 1 };
+    const recorder = new RecordAnswers(book, providers, () => 0.5);
+    return {
+      commands: new RefundCommands(book, providers, { factsMaxAgeMs: 60_000 }),
+      operations: new RunOperations(queue, book, providers, recorder, settings, log),
+      deliveries: new HandleDeliveries(this.stores.deliveries, book, providers, log),
+    };
+  }
+
+  /** The process is gone, and another one takes its place once the leases are over. */
+  restart(): void {
+    ({ commands: this.commands, operations: this.operations, deliveries: this.deliveries } = this.process());
+    this.pass(leaseMs + 1);
+  }
+
+  pass(ms: number): void {
+    this.stores.now = this.stores.later(ms);
+  }
+
+  command(type: RefundCommandType, body: object, { key, source = 'shop', door = 'kafka' }: Sent = {}): ReceivedCommand {
+    const id = key ?? `c-${++this.keys}`;
+    const command = { account: 'default', ...body } as unknown as RefundCommand;
+    const uuid = commandId('default', door, source, id);
+    const sent = { account: 'default', door, source, key: id, type, correlationId: null, traceparent: null };
+    return { ...sent, uuid, body: type === 'redress.RequestRefund.v1' ? command : (body as RefundCommand) };
+  }
+
+  request(paymentId: string, amount: number | null, more: object = {}, sent: Sent = {}): ReceivedCommand {
+    const money = amount === null ? {} : { amount, currency: 'USD' };
+    return this.command('redress.RequestRefund.v1', { provider: 'stripe', paymentId, ...money, ...more }, sent);
+  }
+
+  async decide(...commands: readonly ReceivedCommand[]): Promise<CommandAnswer[]> {
+    return this.commands.decide(commands);
+  }
+
+  /** Asks for a refund and returns its id. */
+  async refund(paymentId: string, amount: number | null, more: object = {}, sent: Sent = {}): Promise<string> {
+    const [answer] = await this.decide(this.request(paymentId, amount, more, sent));
+    assert(answer?.kind !== 'buried' && answer?.refund != null);
+    return answer.refund.id;
+  }
+
+  /** An order about a refund; the code it was refused with, or null. */
+  async order(what: string, refundId: string, more: object = {}): Promise<string | null> {
+    const [answer] = await this.decide(this.command(`redress.${what}Refund.v1` as RefundCommandType, { refundId, ...more }));
+    return answer?.kind === 'refused' ? answer.code : null;
+  }
+
+  /** One round of operations, and all that their calls lead to. */
+  async round(operations = this.operations): Promise<number> {
+    const taken = await operations.round();
+    for (let waited = 0; operations.busy > 0; waited += 1) {
+      assert(waited < 10_000, 'a call does not end');
+      await turn();
+    }
+    return taken;
+  }
+
+  /** Works until nothing is due. */
+  async work(operations = this.operations): Promise<void> {
+    for (;;) {
+      const handled = await this.deliveries.round(100);
+      if ((await this.round(operations)) + handled === 0) return;
+    }
+  }
+
+  /** Works while time goes by. */
+  async workFor(ms: number, steps = 20): Promise<void> {
+    for (let step = 0; step < steps; step += 1) {
+      await this.work();
+      this.pass(ms / steps);
+    }
+    await this.work();
+  }
+
+  /** A webhook comes in and is stored. */
+  async notice(noticeId: string, notice: Notice): Promise<void> {
+    this.notices.set(noticeId, notice);
+    const body = Buffer.from(noticeId);
+    const rest = { type: 'refund.updated', digest: 'x', from: null, disposition: null, detail: null };
+    await this.stores.deliveries.store([{ account: 'default', provider: 'stripe', noticeId, body, ...rest }]);
+  }
+
+  aboutRefund(providerRefundId: string, more: { refundId?: string; payment?: string } = {}): Notice & { about: 'refund' } {
+    return { about: 'refund', providerRefundId, refundId: more.refundId ?? null, payment: more.payment ?? null, claim: null };
+  }
+
+  dispositions(): (string | null)[] {
+    return this.stores.deliveryRows.all().map(({ disposition }) => disposition);
+  }
+
+  of(id: string): Refund {
+    const kept = this.stores.refunds.get(id);
+    assert(kept !== undefined, `there is no refund ${id}`);
+    return kept.refund;
+  }
+
+  all(): Refund[] {
+    return this.stores.refunds.all().map(({ refund }) => refund);
+  }
+
+  payment(name: string): Payment {
+    const known = this.stores.names.get(`default:stripe:${name}`);
+    const payment = this.stores.payments.get(known?.paymentKey ?? '');
+    assert(payment !== undefined, `there is no payment ${name}`);
+    return payment;
+  }
+
+  /** What was told about a refund, in order. */
+  told(id: string): string[] {
+    return this.stores.events
+      .where((entry) => entry.subject === id && entry.topic === topics.refundEvents)
+      .map(({ type }) => type.replace('redress.refund.', '').replace('.v1', ''));
+  }
+
+  /** The outcomes of commands, as `key: accepted` or `key: rejected code`. */
+  outcomes(): string[] {
+    return this.stores.events
+      .where(({ topic }) => topic === topics.refundOutcomes)
+      .map((entry) => {
+        const data = dataOf(entry) as { commandId: string; code?: string; first?: { outcome: string; code?: string } };
+        const kind = entry.type.split('.')[2];
+        const why = [data.code, data.first?.outcome, data.first?.code].filter((each) => each !== undefined);
+        return [`${data.commandId}: ${kind}`, ...why].join(' ');
+      });
+  }
+
+  open(): string[] {
+    return this.stores.operations.where(isOpen).map(({ kind, target, state }) => `${kind} ${target} ${state}`);
+  }
+
+  /** What must be true at every moment, whatever has happened. */
+  check(): void {
+    const entries = this.stores.events.all();
+    for (const entry of entries) {
+      if (entry.type !== 'redress.dead_letter.v1') assert.deepEqual(problemsOf(entry.type, dataOf(entry)), []);
+    }
+    for (const payment of this.stores.payments.all()) {
+      const mine = entries.filter((entry) => entry.paymentKey === payment.key);
+      const numbers = mine.flatMap(({ sequence }) => sequence ?? []);
+      assert.deepEqual(
+        numbers,
+        numbers.map((_, index) => BigInt(index + 1)),
+      );
+      assert.equal(payment.sequence, BigInt(numbers.length));
+      const versions = mine
+        .filter(({ topic }) => topic === topics.refundability)
+        .map((each) => (dataOf(each) as { version: number }).version);
+      assert.deepEqual(
+        versions,
+        [...new Set(versions)].sort((a, b) => a - b),
+        'versions rise',
+      );
+
+      const refunds = this.all().filter(({ paymentKey }) => paymentKey === payment.key);
+      const held = (as: Refund['holds']) =>
+        refunds.filter(({ holds }) => holds === as).reduce((sum, { amount }) => sum + (amount ?? 0n), 0n);
+      assert.equal(payment.reserved, held('reserved'), 'reserved is the sum over refunds');
+      assert.equal(payment.refunded, held('refunded'), 'refunded is the sum over refunds');
+      assert.equal(payment.waiting, refunds.filter(({ status }) => status === 'requested').length);
+    }
+    for (const refund of this.all()) {
+      const told = entries.filter(({ subject, topic }) => subject === refund.id && topic === topics.refundEvents);
+      const versions = told.map((entry) => (dataOf(entry) as { refund: { version: number } }).refund.version);
+      assert.deepEqual(
+        versions,
+        [...versions].sort((a, b) => a - b),
+        'versions of a refund never fall',
+      );
+      if (versions.length > 0) assert.equal(versions.at(-1), refund.version, 'the last event shows the refund as it stands');
+    }
+    // One effect: what moved at the provider under our keys is at most one refund per attempt.
+    const keys = this.provider.refunds.flatMap(({ key }) => key ?? []);
+    assert.equal(new Set(keys).size, keys.length, 'one refund per key');
+  }
+}
+
+const dataOf = (entry: LogEntry) => JSON.parse(entry.data) as object;
+
+/** Notices by their ids; any other body is broken. */
+class ScriptedNotices extends ProviderNotices {
+  override readonly provider = 'stripe';
+  override readonly account = 'default';
+
+  constructor(private readonly notices: ReadonlyMap<string, Notice>) {
+    super();
+  }
+
+  override receive({ body, receivedAt }: { body: Buffer; receivedAt: Date }) {
+    return ok(this.reread(body, receivedAt));
+  }
+
+  override reread(body: Buffer, _receivedAt: Date): ReceivedNotice {
+    const noticeId = body.toString();
+    const notice = this.notices.get(noticeId);
+    assert(notice !== undefined, 'the body is broken');
+    return { noticeId, type: 'refund.updated', notice };
+  }
+}
