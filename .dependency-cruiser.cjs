@@ -44,9 +44,15 @@ module.exports = {
     ),
     rule('nothing-below-an-app-imports-one', 'Apps wire; nothing is wired to them.', code('^libs/'), { path: '^apps/' }),
     rule('apps-are-strangers', 'Processes meet in the database, on Kafka and over HTTP.', code('^apps/([^/]+)/'), {
-      path: '^apps/',
+      path: '^apps/[^/]+/',
       pathNot: '^apps/$1/',
     }),
+    rule(
+      'only-api-and-worker-are-one-service',
+      'What stands in apps/ itself (settings, how a process lives) is theirs: two processes of one service, configured alike.',
+      { path: '^apps/(?!api/|worker/)[^/]+/' },
+      { path: '^apps/[^/]+[.]ts$' },
+    ),
     rule(
       'simulators-and-console-stand-alone',
       "A stand-in that shares our code shares our mistakes; the console is the api's caller like any other.",

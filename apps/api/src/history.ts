@@ -23,7 +23,7 @@ function* orders({ refund, origin }: RefundView, { commands }: RefundHistory): G
     yield { at: refund.createdAt.toISOString(), kind: 'command', summary: `RequestRefund from ${source} over Kafka`, door: 'kafka', source, key };
   }
   for (const { receivedAt, type, door, source, key, answer } of commands) {
-    const { code } = answer as { code?: Code };
+    const { code } = JSON.parse(answer) as { code?: Code };
     const name = type.split('.')[1] ?? type;
     const refused = code === undefined ? '' : `, refused: ${code}`;
     yield {

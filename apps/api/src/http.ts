@@ -31,7 +31,7 @@ export function httpAdapter(): FastifyAdapter {
         .status(status)
         .header('x-request-id', request.id)
         .header('content-type', 'application/problem+json')
-        .send(JSON.stringify(problem(code, { status })));
+        .send(Buffer.from(JSON.stringify(problem(code, { status }))));
     },
     clientErrorHandler: refuseBrokenHttp,
   });
