@@ -29,12 +29,12 @@ export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** The body, as far as a spec looks into it. */
   readonly body: Body;
+  /** What the body lists, where it is a list. */
+  readonly data: readonly Body[];
 }
 
-/** JSON that a spec walks through; what is not there is undefined. */
-export type Body = { readonly [name: string]: Body } & readonly Body[] & string & number;
+export type Body = Readonly<Record<string, unknown>>;
 
 export interface Call {
   readonly body?: unknown;
@@ -83,7 +83,8 @@ export async function runningApi(env: Readonly<Record<string, string>> = {}) {
     const media = response.headers.get('content-type') ?? '';
     const parsed = media.includes('json') ? (JSON.parse(text) as Body) : ({} as Body);
     if (media.includes('json')) documented.check(method, path, response.status, parsed);
-    return { status: response.status, headers: response.headers, text, body: parsed };
+    const { data } = parsed;
+    return { status: response.status, headers: response.headers, text, body: parsed, data: Array.isArray(data) ? (data as Body[]) : [] };
   };
 
   return {
