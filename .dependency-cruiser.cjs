@@ -43,21 +43,20 @@ module.exports = {
       { path: '^libs/', pathNot: '^libs/($1|domain|application|contracts)/' },
     ),
     rule('nothing-below-an-app-imports-one', 'Apps wire; nothing is wired to them.', code('^libs/'), { path: '^apps/' }),
-    rule('apps-are-strangers', 'Processes meet in the database, on Kafka and over HTTP.', code('^apps/([^/]+)/'), {
-      path: '^apps/[^/]+/',
-      pathNot: '^apps/$1/',
-    }),
     rule(
-      'only-api-and-worker-are-one-service',
-      'What stands in apps/ itself (settings, how a process lives) is theirs: two processes of one service, configured alike.',
-      { path: '^apps/(?!api/|worker/)[^/]+/' },
-      { path: '^apps/[^/]+[.]ts$' },
+      'apps-are-strangers',
+      'Processes meet in the database, on Kafka and over HTTP. What api and worker have in common lies beside them.',
+      code('^apps/([^/]+)/'),
+      {
+        path: '^apps/[^/]+/',
+        pathNot: '^apps/$1/',
+      },
     ),
     rule(
       'simulators-and-console-stand-alone',
       "A stand-in that shares our code shares our mistakes; the console is the api's caller like any other.",
       code('^apps/(simulators|console)/'),
-      { path: '^libs/' },
+      { path: ['^libs/', '^apps/[^/]+[.]ts$'] },
     ),
     rule('what-ships-leaves-tests-and-scripts-behind', 'An image holds apps and libs only.', code('^(apps|libs)/'), {
       path: '^(test|scripts)/',

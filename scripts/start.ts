@@ -74,6 +74,7 @@ async function startAll(): Promise<void> {
   await answersOk(`${api}/health/ready`);
   const samples = simulators === undefined ? {} : await samplePayments(simulators, simulated);
   tell({ api, simulators, database, brokers, samples });
+  void tellEvents(api, adminKey);
 }
 
 /** A variable with nothing in it is as good as none: `.env.example` has many of those. */
@@ -283,6 +284,42 @@ Try, in another terminal:
 
 Ctrl-C stops everything; the data stays in ${relative('', dir)}.
 `);
+}
+
+/** A line for each event from now on, so that one sees a refund go its way. A stream that breaks is taken up where it broke. */
+async function tellEvents(api: string, adminKey: string): Promise<void> {
+  const since = new Date();
+  let lastId: string | undefined;
+  for (; !ending; await sleep(1000)) {
+    const headers = { authorization: `Bearer ${adminKey}`, ...(lastId === undefined ? {} : { 'last-event-id': lastId }) };
+    try {
+      const { body } = await fetch(`${api}/v1/events/stream`, { headers });
+      let rest = '';
+      for await (const part of body?.pipeThrough(new TextDecoderStream()) ?? []) {
+        const lines = (rest + part).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) {
+          if (line.startsWith('id:')) lastId = line.slice(3).trim();
+          if (line.startsWith('data:')) tellEvent(JSON.parse(line.slice(5)) as EventInFeed, since);
+        }
+      }
+    } catch {
+      continue; // The api may be restarting; if it ended, that is told elsewhere.
+    }
+  }
+}
+
+type EventInFeed = {
+  readonly type: string;
+  readonly time: string;
+  readonly subject: string;
+  readonly data?: { readonly refund?: { readonly amount: number | null; readonly currency: string | null } };
+};
+
+function tellEvent({ type, time, subject, data }: EventInFeed, since: Date): void {
+  if (new Date(time) < since) return;
+  const money = data?.refund?.amount == null ? '' : `  ${data.refund.amount} ${data.refund.currency ?? ''} in minor units`;
+  console.log(`${time.slice(11, 19)}  ${type.replace(/^redress[.]|[.]v1$/g, '').padEnd(24)} ${subject}${money}`);
 }
 
 function onSignal(): void {

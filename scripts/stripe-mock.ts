@@ -34,9 +34,16 @@ export async function stripeMock(): Promise<StripeMock | { missing: string }> {
     const { stdout } = await run('go', ['mod', 'download', '-json', `${MODULE}@${VERSION}`], { timeout: DOWNLOAD_TIMEOUT_MS });
     directory = (JSON.parse(stdout) as { Dir: string }).Dir;
   } catch (error) {
-    const { code, stderr, message } = error as { code?: unknown; stderr?: string; message: string };
+    const {
+      code,
+      stdout = '',
+      stderr = '',
+      message,
+    } = error as { code?: unknown; stdout?: string; stderr?: string; message: string };
     if (code === 'ENOENT') return { missing: 'Go is not installed (https://go.dev/dl)' };
-    return { missing: `Go could not fetch ${MODULE}@${VERSION}: ${(stderr || message).trim().slice(0, 300)}` };
+    // With -json, Go's reason stands in what it prints.
+    const [, reason] = /"Error": "(.*)"/.exec(stdout) ?? [];
+    return { missing: `Go could not fetch ${MODULE}@${VERSION}: ${reason ?? (stderr.trim() || message)}` };
   }
   return {
     openApiPath: join(directory, 'embedded', 'openapi', 'spec3.json'),

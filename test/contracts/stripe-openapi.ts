@@ -2,7 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { Ajv, type ValidateFunction } from 'ajv';
 
 type Schema = { [keyword: string]: unknown };
-type Operation = { responses: Record<string, { content: { 'application/json': { schema: Schema } } }> };
+type Operation = {
+  parameters?: { name: string; in: string }[];
+  requestBody?: { content: Record<string, { schema: { properties?: Record<string, Schema> } }> };
+  responses: Record<string, { content: { 'application/json': { schema: Schema } } }>;
+};
 type Document = {
   info: { version: string };
   paths: Record<string, Record<string, Operation>>;
@@ -32,18 +36,31 @@ export class StripeOpenApi {
 
   /** What is wrong with an answer to this call: nothing, if the list is empty. */
   findingsInAnswer(method: string, path: string, status: number, body: unknown): string[] {
-    const template = Object.keys(this.document.paths).find((candidate) => matches(candidate, path));
-    const operation = template === undefined ? undefined : this.document.paths[template]?.[method.toLowerCase()];
-    if (template === undefined || operation === undefined) return [`Stripe has no ${method} ${path}`];
+    const { template, operation } = this.operation(method, path);
+    if (operation === undefined) return [`Stripe has no ${method} ${path}`];
     const answer = status === 200 ? '200' : 'default';
     const schema = operation.responses[answer]?.content['application/json'].schema;
     if (schema === undefined) return [`Stripe describes no ${answer} answer to ${method} ${template}`];
     return this.findings(`${method} ${template} ${answer}`, () => asJsonSchema(schema), body);
   }
 
+  /** The names that Stripe takes with this call, in its query or its form. */
+  parametersOf(method: string, path: string): string[] {
+    const { operation } = this.operation(method, path);
+    const forms = Object.values(operation?.requestBody?.content ?? {});
+    const inForm = forms.flatMap(({ schema }) => Object.keys(schema.properties ?? {}));
+    const inQuery = (operation?.parameters ?? []).filter((parameter) => parameter.in === 'query').map(({ name }) => name);
+    return [...inForm, ...inQuery];
+  }
+
   /** What is wrong with an object that says of itself what it is, as in an event's `data.object`. */
   findingsInObject(object: { object: string }): string[] {
     return this.findings(object.object, () => ({ $ref: `stripe#/components/schemas/${object.object}` }), object);
+  }
+
+  private operation(method: string, path: string): { template: string; operation: Operation | undefined } {
+    const template = Object.keys(this.document.paths).find((candidate) => matches(candidate, path)) ?? '';
+    return { template, operation: this.document.paths[template]?.[method.toLowerCase()] };
   }
 
   private findings(name: string, schema: () => Schema, value: unknown): string[] {

@@ -134,6 +134,33 @@ else
       }
     });
 
+    it('knows every parameter that Stripe takes, also where it cannot act on it', async () => {
+      const { paymentId, chargeId } = await pay();
+      const { body } = await call('POST', '/v1/refunds', { payment_intent: paymentId, amount: '10' });
+      const refund = `/v1/refunds/${String(body['id'])}`;
+      expect(stripe.parametersOf('POST', '/v1/refunds')).toContain('payment_intent');
+      expect(stripe.parametersOf('GET', refund)).toEqual(['expand']);
+      const reads = [
+        '/v1/refunds',
+        refund,
+        '/v1/charges',
+        `/v1/charges/${chargeId}`,
+        `/v1/payment_intents/${paymentId}`,
+        '/v1/events',
+      ];
+      const offered = [
+        ...reads.map((path) => ['GET', path]),
+        ...['/v1/refunds', refund, `${refund}/cancel`].map((path) => ['POST', path]),
+      ];
+      for (const [method = '', path = ''] of offered)
+        for (const name of stripe.parametersOf(method, path)) {
+          const { body: answer } = await (method === 'GET'
+            ? call('GET', `${path}?${name}=1`)
+            : call('POST', path, { [name]: '1' }));
+          expect(answer).not.toMatchObject({ error: { code: 'parameter_unknown' } });
+        }
+    });
+
     it('sends events whose envelope and object are as Stripe describes them', async () => {
       const { paymentId } = await pay({ paymentMethod: 'pm_card_refundFail', refundDelayMs: 1 });
       await call('POST', '/v1/refunds', { payment_intent: paymentId });

@@ -1,11 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { CallFault } from './faults.js';
 
 /** What a simulator has decided to say, before any fault gets at it. */
 export type Answer = { status: number; headers: Record<string, string>; body: string };
 
 const DRIP_EVERY_MS = 200;
+
+/** The body as it came; each simulator reads it in its provider's own way. */
+export function bodyText(request: FastifyRequest): string {
+  return typeof request.body === 'string' ? request.body : '';
+}
 
 /** Waits as long as a `delay` fault wants. Real time, and never a reason to keep the process alive. */
 export async function delayed(fault: CallFault | undefined): Promise<void> {

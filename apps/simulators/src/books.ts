@@ -195,7 +195,9 @@ export class Books {
   /** From here on changes are kept. */
   async keep(): Promise<void> {
     if (this.file === undefined) return;
-    await this.rewrite(this.file);
+    await this.rewrite(this.file).catch((error: Error) => {
+      throw new Error(`the books cannot be kept in ${this.file}: ${error.message}`, { cause: error });
+    });
     this.journal = this.file;
     this.scheduleWrite();
   }

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { Answer } from './answer.js';
+import { type Answer, bodyText } from './answer.js';
 import type { Books, StripePayment, StripeRefund, ZampRefund, ZampSession } from './books.js';
 import type { Clock } from './clock.js';
 import { CALL_FAULTS, CALLS, type Faults, type Limits, WEBHOOK_FAULTS } from './faults.js';
@@ -59,7 +59,7 @@ export class Control {
     const post = (path: string, work: (body: Body, id: string) => unknown) =>
       app.post(`/control${path}`, async (request, reply) => {
         const { status, body } = await answer(() =>
-          work(new Body(String(request.body ?? '')), (request.params as { id?: string }).id ?? ''),
+          work(new Body(bodyText(request)), (request.params as { id?: string }).id ?? ''),
         );
         await reply.code(status).type('application/json').send(body);
       });
@@ -205,7 +205,7 @@ export class Control {
     const advanceSeconds = body.integer('advanceSeconds', 0, TEN_YEARS_SECONDS);
     body.nothingElse();
     const { clock, webhooks, moveService } = this.parts;
-    webhooks.pause();
+    await webhooks.pause();
     try {
       await moveService?.(advanceSeconds);
       clock.advance(advanceSeconds * 1000);

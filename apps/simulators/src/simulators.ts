@@ -31,6 +31,8 @@ export const DEVELOPMENT = {
   zamp: { merchantId: 'merchant_simulated', apiKey: 'zamp_key_simulated', secret: 'zamp_secret_simulated' },
 };
 
+const SERVICE_TIMEOUT_MS = 10_000;
+
 export type RunningSimulators = { url: string; port: number; close(): Promise<void> };
 
 /** Starts both providers on one port of this machine; ready when the promise resolves. */
@@ -89,6 +91,7 @@ function serviceMover({ url, key }: { url: string; key: string }): MoveService {
       method: 'POST',
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
       body: JSON.stringify({ advanceSeconds }),
+      signal: AbortSignal.timeout(SERVICE_TIMEOUT_MS),
     });
     if (!response.ok) throw new Error(`${url} answered ${response.status}`);
     await response.body?.cancel();

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type Answer, delayed, give, hangUp } from './answer.js';
+import { type Answer, bodyText, delayed, give, hangUp } from './answer.js';
 import type { Books, SavedAnswer, StripePayment, StripeRefund } from './books.js';
 import type { Clock } from './clock.js';
 import type { CallFault, CALLS, Faults, Limits } from './faults.js';
@@ -87,7 +87,7 @@ export class StripeSimulator {
     const key = endpoint.method === 'POST' ? header(request, 'idempotency-key') : undefined;
     try {
       const version = this.admit(endpoint, request, fault, key);
-      const text = endpoint.method === 'POST' ? String(request.body ?? '') : request.url.replace(/^[^?]*\??/, '');
+      const text = endpoint.method === 'POST' ? bodyText(request) : request.url.replace(/^[^?]*\??/, '');
       const params = new Params(readForm(text), endpoint.fields);
       const id = (request.params as { id?: string }).id ?? '';
       const cause: Cause = { requestId, idempotencyKey: key ?? null, call: true };

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Books, Delivery, Provider } from './books.js';
 import type { Clock } from './clock.js';
 import type { Faults } from './faults.js';
@@ -9,7 +10,8 @@ export type Letter = { body: string; headers: Record<string, string> };
 
 /** Gaps between attempts in simulated seconds: quick while a service starts, then rarer, three days in all. */
 const GAPS_SECONDS = [1, 2, 5, 15, 60, 300, 1800, 7200, 21_600, 57_600, 86_400, 86_400];
-const AT_ONCE = 32;
+/** Few enough that calls to the api find room between them when ten thousand refunds are told of. */
+const AT_ONCE = 8;
 /** Long enough for the answer to the causing call to get ahead, as it mostly does. */
 const HEAD_START_MS = 10;
 const REORDER_AT_MOST_MS = 2000;
@@ -60,13 +62,15 @@ export class Webhooks {
   stop(): void {
     this.running = false;
     clearTimeout(this.pumping);
+    this.letAnswersGo();
     this.agents['http:'].destroy();
     this.agents['https:'].destroy();
   }
 
-  /** Holds attempts back, so that none is signed at one time and checked at another while the clock moves. */
-  pause(): void {
+  /** Holds attempts back and sees those under way end, so that none is signed at one time and checked at another. */
+  async pause(): Promise<void> {
     this.paused = true;
+    while (this.underWay > 0) await sleep(5);
   }
 
   resume(): void {
@@ -77,8 +81,7 @@ export class Webhooks {
   reset(): void {
     this.queue.length = 0;
     this.heldBack.length = 0;
-    this.firstAttempts.clear();
-    this.awaited = [];
+    this.letAnswersGo();
   }
 
   send(provider: Provider, notice: string, about: { type: string; subject: string }, causedByCall: boolean): void {
@@ -105,6 +108,12 @@ export class Webhooks {
     const awaited = this.awaited;
     this.awaited = [];
     await Promise.all(awaited);
+  }
+
+  private letAnswersGo(): void {
+    for (const go of this.firstAttempts.values()) go();
+    this.firstAttempts.clear();
+    this.awaited = [];
   }
 
   private holdBack(provider: Provider, id: string): void {

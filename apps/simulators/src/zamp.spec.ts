@@ -205,7 +205,7 @@ describe('A Zamp idempotency key', () => {
   it('is used up by a refund whose answer was lost, and by one that is still under way', async () => {
     const sessionId = await session();
     await control('/faults', { provider: 'zamp', call: 'refunds.create', fault: 'drop_answer', times: 1 });
-    await expect(refund({ payment_session_id: sessionId, amount: 5 }, 'lost')).rejects.toThrow();
+    await expect(refund({ payment_session_id: sessionId, amount: 5 }, 'lost')).rejects.toThrow('fetch failed');
     expect(await refund({ payment_session_id: sessionId, amount: 5 }, 'lost')).toMatchObject({
       body: { code: 'IDEMPOTENCY_FAILURE' },
     });

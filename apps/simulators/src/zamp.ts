@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type Answer, delayed, give, hangUp } from './answer.js';
+import { type Answer, bodyText, delayed, give, hangUp } from './answer.js';
 import type { Books, ZampRefund, ZampSession } from './books.js';
 import type { Clock } from './clock.js';
 import type { CallFault, CALLS, Faults, Limits } from './faults.js';
@@ -205,7 +205,7 @@ export class ZampSimulator {
     const key = typeof header === 'string' && header !== '' ? header : null;
     if (key !== null && (this.keysInUse.has(key) || this.books.zamp.keys.get(key)))
       throw new ZampRefusal(400, 'IDEMPOTENCY_FAILURE', 'The idempotency key has been used');
-    const wanted = readWanted(String(request.body ?? ''));
+    const wanted = readWanted(bodyText(request));
     const session = found(this.books.zamp.sessions.get(wanted.sessionId));
     if (key !== null) this.keysInUse.add(key);
     try {

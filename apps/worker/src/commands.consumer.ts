@@ -42,18 +42,26 @@ export class CommandsConsumer {
       batch.stored(mark);
       return answers;
     };
-    const answers = await inParts(read, async (part) => this.fine(await store(part)), async (offender, error) => {
-      this.offenders += 1;
-      const { record } = offender;
-      const at = `${batch.topic}[${batch.partition}] offset ${record.offset}`;
-      this.logger.error(`the record at ${at} cannot be handled: ${textOf(error)}`, Error.isError(error) ? error.stack : undefined);
-      if (this.offenders > mostOffendersInARow) throw error;
-      const known = 'unreadable' in offender.command ? offender.command : { source: offender.command.source, id: offender.command.key };
-      const letter = unreadable(batch, record, 'internal', textOf(error), known);
-      const [answer] = await store([{ record, command: letter }]);
-      if (answer === undefined) throw error;
-      return answer;
-    });
+    const answers = await inParts(
+      read,
+      async (part) => this.fine(await store(part)),
+      async (offender, error) => {
+        this.offenders += 1;
+        const { record } = offender;
+        const at = `${batch.topic}[${batch.partition}] offset ${record.offset}`;
+        this.logger.error(
+          `the record at ${at} cannot be handled: ${textOf(error)}`,
+          Error.isError(error) ? error.stack : undefined,
+        );
+        if (this.offenders > mostOffendersInARow) throw error;
+        const known =
+          'unreadable' in offender.command ? offender.command : { source: offender.command.source, id: offender.command.key };
+        const letter = unreadable(batch, record, 'internal', textOf(error), known);
+        const [answer] = await store([{ record, command: letter }]);
+        if (answer === undefined) throw error;
+        return answer;
+      },
+    );
     const count = (kind: CommandAnswer['kind']) => answers.filter((answer) => answer.kind === kind).length;
     this.logger.log(
       `${batch.topic}[${batch.partition}] through offset ${read.at(-1)?.record.offset}: ` +

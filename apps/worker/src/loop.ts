@@ -43,7 +43,7 @@ export class Loop {
   }
 
   private async run(): Promise<void> {
-    for (let failures = 0; !this.stopped; ) {
+    for (let failures = 0; !this.stopped;) {
       this.rung = false;
       try {
         const done = await this.settings.round();
@@ -62,7 +62,11 @@ export class Loop {
   private tell(error: unknown): void {
     const reason = Error.isError(error) ? error.message : String(error);
     if (error instanceof Unavailable) this.logger.warn(`${this.settings.name} waits: ${reason}`);
-    else this.logger.error(`${this.settings.name} failed and is tried again: ${reason}`, Error.isError(error) ? error.stack : undefined);
+    else
+      this.logger.error(
+        `${this.settings.name} failed and is tried again: ${reason}`,
+        Error.isError(error) ? error.stack : undefined,
+      );
   }
 
   private async rest(ms: number): Promise<void> {

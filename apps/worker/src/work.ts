@@ -32,8 +32,14 @@ export class Work implements OnApplicationBootstrap, BeforeApplicationShutdown {
     };
     this.loops = [
       new Loop({ name: 'sealing the log', round: seal, on: 'unsealed', pollMs: 1_000 }, this.wake),
-      new Loop({ name: 'handling webhooks', round: () => this.deliveries.round(200), on: 'deliveries', pollMs: 2_000 }, this.wake),
-      new Loop({ name: 'running provider operations', round: () => this.operations.round(), on: 'operations', pollMs: 500 }, this.wake),
+      new Loop(
+        { name: 'handling webhooks', round: () => this.deliveries.round(200), on: 'deliveries', pollMs: 2_000 },
+        this.wake,
+      ),
+      new Loop(
+        { name: 'running provider operations', round: () => this.operations.round(), on: 'operations', pollMs: 500 },
+        this.wake,
+      ),
     ];
     const renew = () => this.operations.renew().then(() => 0);
     this.renewing = new Loop({ name: 'renewing leases', round: renew, on: null, pollMs: 10_000 }, this.wake);

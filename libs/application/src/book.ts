@@ -6,7 +6,7 @@
  * load and store, so a batch of five hundred costs the same few statements as a batch of one.
  */
 import type { DeadLetterRecord, LogEntry, PartitionMark } from '#application/event-log';
-import type { Operation } from '#application/operations';
+import { isOpen, type Operation } from '#application/operations';
 import { refundSummary, refundability } from '#application/messages';
 import type { CallTrace } from '#domain/ports/refund-provider';
 import { account, type Payment } from '#domain/payment/payment';
@@ -36,6 +36,8 @@ export interface Want {
   readonly mark?: PartitionMark;
   readonly commands?: readonly string[];
   readonly payments?: readonly PaymentName[];
+  /** Names that may lead to a payment already; nothing is made where they do not. */
+  readonly aliases?: readonly PaymentName[];
   readonly refunds?: readonly string[];
   readonly providerRefunds?: readonly ProviderRefundName[];
   readonly references?: readonly { readonly account: string; readonly reference: string }[];
@@ -150,6 +152,10 @@ export class WorkingSet {
   private readonly commands = new Map<string, KeptCommand>();
   private readonly operations = new Map<string, Operation>();
   private readonly busyLanes: Set<string>;
+  private readonly refundsOf = new Index();
+  private readonly operationsOf = new Index();
+  /** The reading that serves whoever asks for the same. */
+  private readonly readings = new Map<string, string>();
   private readonly before = new Map<string, Payment>();
   /** What is to be stored. */
   readonly changes = {
@@ -181,11 +187,11 @@ export class WorkingSet {
       this.before.set(payment.key, payment);
     }
     this.names = new Map(loaded.names);
-    for (const kept of loaded.refunds) this.refunds.set(kept.refund.id, kept);
+    for (const kept of loaded.refunds) this.keep(kept);
     this.byProviderId = new Map(loaded.providerRefunds);
     this.references = new Map(loaded.references);
     for (const command of loaded.commands) this.commands.set(command.id, command);
-    for (const operation of loaded.operations) this.operations.set(operation.id, operation);
+    for (const operation of loaded.operations) this.keepOperation(operation);
     this.busyLanes = new Set(loaded.busyLanes);
   }
 
@@ -228,26 +234,27 @@ export class WorkingSet {
 
   /** Refunds of a payment that wait for a reading, in order of arrival. */
   waiting(paymentKey: string): Refund[] {
-    return [...this.refunds.values()]
-      .map((kept) => kept.refund)
+    return this.refundsOf
+      .of(paymentKey)
+      .map((id) => this.kept(id).refund)
       .filter((refund) => refund.paymentKey === paymentKey && refund.status === 'requested')
       .sort((a, b) => compareOrdinals(a.ordinal, b.ordinal));
   }
 
   /** Open operations of a refund. */
   openOperations(refundId: string): Operation[] {
-    return [...this.operations.values()].filter(
-      (operation) => operation.refundId === refundId && (operation.state === 'open' || operation.state === 'parked'),
-    );
+    return this.operationsOf
+      .of(refundId)
+      .flatMap((id) => this.operations.get(id) ?? [])
+      .filter(isOpen);
   }
 
   /** Adds a refund that came in as a command or was found at the provider, and tells so. */
   addRefund(refund: Refund, origin: Origin | null, cause: Cause): void {
-    const told = this.payment(refund.paymentKey).settled;
-    this.refunds.set(refund.id, { refund, origin, told });
+    const told = refund.origin === 'discovered' || this.payment(refund.paymentKey).settled;
+    this.keep({ refund, origin, told });
     this.changes.newRefunds.add(refund.id);
-    if (refund.reference !== null && refund.status !== 'rejected')
-      this.references.set(`${refund.account}:${refund.reference}`, refund.id);
+    this.holdReference(refund);
     this.setPayment(account(this.payment(refund.paymentKey), null, refund));
     this.bindProviderId(refund);
     const type = refund.origin === 'discovered' ? 'discovered' : 'requested';
@@ -265,7 +272,8 @@ export class WorkingSet {
       refund = evolve(refund, { ...event, at: this.now });
       this.tell(event.type, refund, start.status, cause);
     }
-    this.refunds.set(refundId, { ...kept, refund, told: true });
+    this.keep({ ...kept, refund, told: true });
+    this.holdReference(refund);
     this.setPayment(account(this.payment(refund.paymentKey), start, refund));
     this.bindProviderId(refund);
     if (!this.changes.newRefunds.has(refundId)) this.changes.refunds.add(refundId);
@@ -281,7 +289,7 @@ export class WorkingSet {
       this.logOutcome(kept.refund, kept.origin, 'repeated');
       return;
     }
-    this.refunds.set(refundId, { ...kept, origin: { ...kept.origin, repeats: kept.origin.repeats + 1 } });
+    this.keep({ ...kept, origin: { ...kept.origin, repeats: kept.origin.repeats + 1 } });
     if (!this.changes.newRefunds.has(refundId)) this.changes.refunds.add(refundId);
   }
 
@@ -291,27 +299,33 @@ export class WorkingSet {
     this.changes.payments.add(payment.key);
   }
 
-  /** The payment under its own name: the name heard first may belong to another payment's charge. Returns the payment to go on with. */
+  /** The payment under its own name, with all that was heard of it under others. Returns the payment to go on with. */
   settle(heard: Payment, own: PaymentName, aliases: readonly string[]): Payment {
-    const payment = this.paymentCalled(own);
-    for (const name of [own.name, ...aliases]) this.alias(name, payment);
-    if (payment.key === heard.key) return payment;
-    // Only what waits can hang on a name that was never settled: no room was taken there.
-    for (const refund of this.waiting(heard.key)) {
-      this.refunds.set(refund.id, { ...this.kept(refund.id), refund: { ...refund, paymentKey: payment.key } });
+    const { account: at, provider } = heard;
+    const { key } = this.paymentCalled(own);
+    for (const name of [heard.name, ...aliases]) {
+      const known = this.names.get(nameOf(at, provider, name));
+      if (known === key) continue;
+      if (known !== undefined) this.merge(this.payment(known), key);
+      else this.changes.newAliases.push({ account: at, provider, name, paymentKey: key });
+      this.names.set(nameOf(at, provider, name), key);
     }
-    this.setPayment({ ...payment, waiting: payment.waiting + heard.waiting });
-    this.setPayment({ ...this.payment(heard.key), waiting: 0 });
-    this.changes.moved.push({ from: heard.key, to: payment.key });
-    this.names.set(nameOf(heard.account, heard.provider, heard.name), payment.key);
-    return this.payment(payment.key);
+    return this.payment(key);
   }
 
-  private alias(name: string, payment: Payment): void {
-    const known = this.names.get(nameOf(payment.account, payment.provider, name));
-    if (known === payment.key) return;
-    if (known === undefined) this.names.set(nameOf(payment.account, payment.provider, name), payment.key);
-    this.changes.newAliases.push({ account: payment.account, provider: payment.provider, name, paymentKey: payment.key });
+  /** What was heard under a name that is another payment's. Nothing was reserved there: that takes facts, and they settle the name. */
+  private merge(heard: Payment, into: string): void {
+    if (heard.reserved > 0n) throw new Error(`payment ${heard.name} holds room and cannot be another one`);
+    for (const id of this.refundsOf.of(heard.key)) {
+      const kept = this.kept(id);
+      if (kept.refund.paymentKey === heard.key) this.keep({ ...kept, refund: { ...kept.refund, paymentKey: into } });
+    }
+    const payment = this.payment(into);
+    const { waiting, refunded } = heard;
+    const version = payment.version + (refunded === 0n ? 0 : 1);
+    this.setPayment({ ...payment, waiting: payment.waiting + waiting, refunded: payment.refunded + refunded, version });
+    this.setPayment({ ...heard, settled: false, waiting: 0, refunded: 0n });
+    this.changes.moved.push({ from: heard.key, to: into });
   }
 
   addCommand(command: KeptCommand): void {
@@ -338,24 +352,18 @@ export class WorkingSet {
       doneAt: null,
     };
     if (lane !== null) this.busyLanes.add(lane);
-    this.operations.set(added.id, added);
+    this.keepOperation(added);
     this.changes.newOperations.add(added.id);
     return added;
   }
 
-  /** Adds a reading. One that is open already serves the newcomer too: sooner, or once more when it is under way. */
+  /** Adds a reading. One that waits already serves the newcomer too: sooner, or once more when it is under way. */
   addRead(read: Omit<WantedOperation, 'lane' | 'key' | 'attempt'>): Operation {
-    const open = [...this.operations.values()].find(
-      (operation) =>
-        operation.state === 'open' &&
-        operation.kind === read.kind &&
-        operation.account === read.account &&
-        operation.provider === read.provider &&
-        operation.target === read.target,
-    );
-    if (open === undefined) return this.addOperation({ ...read, lane: null, key: null, attempt: 0 });
+    const open = this.operations.get(this.readings.get(readingOf(read)) ?? '');
+    if (open === undefined || !isOpen(open)) return this.addOperation({ ...read, lane: null, key: null, attempt: 0 });
     const underWay = open.leaseUntil !== null && open.leaseUntil > this.now;
     return this.changeOperation(open.id, {
+      state: 'open',
       runAt: open.runAt < read.runAt ? open.runAt : read.runAt,
       priority: Math.min(open.priority, read.priority),
       again: open.again || underWay,
@@ -368,7 +376,7 @@ export class WorkingSet {
     const operation = this.operations.get(id);
     if (operation === undefined) throw new Error(`operation ${id} was not loaded`);
     const changed = { ...operation, ...change };
-    this.operations.set(id, changed);
+    this.keepOperation(changed);
     if (!this.changes.newOperations.has(id)) this.changes.operations.add(id);
     if (changed.lane !== null && operation.state !== changed.state && (changed.state === 'done' || changed.state === 'dropped')) {
       this.changes.closedLanes.add(changed.lane);
@@ -501,9 +509,30 @@ export class WorkingSet {
     });
   }
 
+  private keep(kept: KeptRefund): void {
+    this.refunds.set(kept.refund.id, kept);
+    this.refundsOf.add(kept.refund.paymentKey, kept.refund.id);
+  }
+
+  private keepOperation(operation: Operation): void {
+    this.operations.set(operation.id, operation);
+    if (operation.refundId !== null) this.operationsOf.add(operation.refundId, operation.id);
+    if (operation.lane === null && isOpen(operation)) this.readings.set(readingOf(operation), operation.id);
+  }
+
+  /** A reference is its first holder's, until that one is rejected. */
+  private holdReference({ id, account: at, reference, status }: Refund): void {
+    if (reference === null) return;
+    const name = `${at}:${reference}`;
+    const holder = this.references.get(name);
+    if (holder === undefined && status !== 'rejected') this.references.set(name, id);
+    if (holder === id && status === 'rejected') this.references.delete(name);
+  }
+
+  /** One refund at the provider is one of ours: whoever has the id keeps it. */
   private bindProviderId(refund: Refund): void {
     const { account: at, provider, providerRefundId: id } = refund;
-    if (id === null || this.byProviderId.get(nameOf(at, provider, id)) === refund.id) return;
+    if (id === null || this.byProviderId.has(nameOf(at, provider, id))) return;
     this.byProviderId.set(nameOf(at, provider, id), refund.id);
     this.changes.newProviderRefunds.push({ account: at, provider, id, refundId: refund.id, attempt: refund.attempt });
   }
@@ -524,6 +553,24 @@ export interface CommandOutcome {
   /** With `repeated`: what the first outcome was. */
   readonly first?: 'accepted' | 'rejected';
 }
+
+/** Ids by what they belong to, in order of arrival. What has left since is for the asker to see. */
+class Index {
+  private readonly ids = new Map<string, Set<string>>();
+
+  add(owner: string, id: string): void {
+    const known = this.ids.get(owner);
+    if (known === undefined) this.ids.set(owner, new Set([id]));
+    else known.add(id);
+  }
+
+  of(owner: string): string[] {
+    return [...(this.ids.get(owner) ?? [])];
+  }
+}
+
+const readingOf = ({ account: at, provider, kind, target }: Pick<Operation, 'account' | 'provider' | 'kind' | 'target'>) =>
+  `${kind}:${nameOf(at, provider, target)}`;
 
 function keyOf(payment: Payment): string {
   return kafkaKey({ account: payment.account, provider: payment.provider as Provider, paymentId: payment.name });

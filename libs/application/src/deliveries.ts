@@ -64,17 +64,16 @@ export class HandleDeliveries {
   async round(limit: number): Promise<number> {
     const claimed = await this.deliveries.claim(limit, leaseMs);
     if (claimed.length === 0) return 0;
-    const read = claimed.map((delivery) => ({ delivery, received: this.reread(delivery) }));
     await inParts(
-      read,
+      claimed,
       async (part) => {
-        await this.handle(part);
+        await this.handle(part.map((delivery) => ({ delivery, received: this.reread(delivery) })));
         return part;
       },
-      (one, error) => {
+      (delivery, error) => {
         // It stays unhandled and comes up again after its lease; whoever is on call sees it every time.
-        this.log.failed('a delivery could not be handled', { delivery: one.delivery.id, notice: one.delivery.noticeId }, error);
-        return Promise.resolve(one);
+        this.log.failed('a delivery could not be handled', { delivery: delivery.id, notice: delivery.noticeId }, error);
+        return Promise.resolve(delivery);
       },
     );
     return claimed.length;

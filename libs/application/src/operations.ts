@@ -43,6 +43,9 @@ export interface Operation {
   readonly doneAt: Date | null;
 }
 
+/** Whether it is still to be done, be it after a person has mended what keeps it. */
+export const isOpen = (operation: Operation): boolean => operation.state === 'open' || operation.state === 'parked';
+
 /** Who goes first when more is due than can be called: what waits for an answer, then sends, then polls. */
 export const priorities = { send: 10, waitingRead: 20, noticeRead: 30, poll: 40 } as const;
 
@@ -55,7 +58,7 @@ export interface Claimed {
 
 /** The queue side of the operations table. Claiming takes no other lock than the rows themselves, and skips what others hold. */
 export abstract class OperationQueue {
-  /** Takes up to `limit` due heads for `leaseMs`, by the database's clock. */
+  /** Takes up to `limit` due heads for `leaseMs`, by the database's clock. Readings are counted as begun with that. */
   abstract claim(limit: number, leaseMs: number): Promise<Operation[]>;
   /** Keeps what is still in flight; what was taken over meanwhile is not renewed. */
   abstract renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void>;

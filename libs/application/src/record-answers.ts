@@ -2,14 +2,14 @@
  * What a provider answered, however it was asked, becomes reports, and reports go through the one decision. The operation ends or runs
  * again in the same transaction, so that after a crash at any line either both happened or neither did.
  */
-import { addRefundRead, admitWaiting } from '#application/admission';
+import { addPaymentRead, addRefundRead, admitWaiting } from '#application/admission';
 import type { Book, Cause, Disposition, KeptCall, PaymentName, ProviderRefundName, Want, WorkingSet } from '#application/book';
 import { discoveredId, paymentName } from '#application/names';
-import { priorities, type Claimed, type Operation } from '#application/operations';
+import { isOpen, priorities, type Claimed, type Operation } from '#application/operations';
 import type { Providers } from '#application/providers';
 import type { FoundRefund, NoAnswer, PaymentAnswer, ReadAnswer, SendAnswer } from '#domain/ports/refund-provider';
 import { recordAbsence, recordFacts, type Payment } from '#domain/payment/payment';
-import { discovered, recordReport, type Refund, type RefundReport } from '#domain/refund/refund';
+import { discovered, recordReport, type Attention, type Refund, type RefundReport } from '#domain/refund/refund';
 
 /** An operation's call that has come back, or has not in time. */
 export type Answered = { readonly claimed: Claimed; readonly calls: readonly KeptCall[] } & (
@@ -22,6 +22,7 @@ export class RecordAnswers {
   constructor(
     private readonly book: Book,
     private readonly providers: Providers,
+    private readonly chance: () => number = Math.random,
   ) {}
 
   async record(answers: readonly Answered[]): Promise<void> {
@@ -32,6 +33,7 @@ export class RecordAnswers {
 
   private wantFor(answers: readonly Answered[]): Want {
     const payments: PaymentName[] = [];
+    const aliases: PaymentName[] = [];
     const refunds: string[] = [];
     const providerRefunds: ProviderRefundName[] = [];
     for (const { claimed, kind, answer } of answers) {
@@ -42,30 +44,31 @@ export class RecordAnswers {
         const id = found.report.providerRefundId;
         if (id !== null) providerRefunds.push({ account, provider, id });
       };
-      const name = (payment: string) => payments.push(paymentName(this.providers, account, provider, payment));
+      const name = (payment: string) => paymentName(this.providers, account, provider, payment);
       if (kind === 'payment.read') {
-        name(target);
+        payments.push(name(target));
         if (answer.kind !== 'found') continue;
-        [answer.facts.name, ...answer.facts.aliases].forEach(name);
+        payments.push(name(answer.facts.name));
+        aliases.push(...answer.facts.aliases.map(name));
         answer.refunds.forEach(want);
       } else if (kind === 'refund.read') {
         providerRefunds.push({ account, provider, id: target });
         if (answer.kind !== 'found') continue;
         want(answer.refund);
-        if (answer.payment !== null) name(answer.payment);
+        if (answer.payment !== null) payments.push(name(answer.payment));
       } else if (answer.kind === 'report' && answer.report.providerRefundId !== null) {
         providerRefunds.push({ account, provider, id: answer.report.providerRefundId });
       }
     }
     const operations = answers.map(({ claimed }) => claimed.operation.id);
-    return { payments, refunds, providerRefunds, operations, waiting: true };
+    return { payments, aliases, refunds, providerRefunds, operations, waiting: true };
   }
 
   private recordOne(set: WorkingSet, answered: Answered): void {
     set.addCalls(answered.calls);
     const operation = set.operation(answered.claimed.operation.id);
     if (operation === undefined) throw new Error(`operation ${answered.claimed.operation.id} was not loaded`);
-    const turn = new Turn(set, operation, answered.claimed.operation.fence);
+    const turn = new Turn(set, operation, answered.claimed.operation.fence, this.chance);
     switch (answered.kind) {
       case 'refund.send':
         return this.sent(set, turn, answered.answer);
@@ -81,7 +84,10 @@ export class RecordAnswers {
     if (answer.kind !== 'report') return turn.noAnswer(answer);
     const before = set.kept(operation.target).refund;
     const after = this.believe(set, before, answer.report, cause);
-    if (answer.report.says === 'unknown') return turn.again(backoff(operation.tries), 'unknown');
+    if (answer.report.says === 'unknown') {
+      if (operation.tries >= triesBeforeAPersonLooks) askAPerson(set, after, 'outcome_unknown', cause);
+      return turn.later('unknown');
+    }
     turn.done(answer.report.says);
     followUp(set, after);
   }
@@ -90,7 +96,7 @@ export class RecordAnswers {
     const { operation, cause } = turn;
     const { account, provider, target } = operation;
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
-    if (answer.kind === 'unread') return turn.again(backoff(operation.tries), answer.why);
+    if (answer.kind === 'unread') return turn.later(answer.why);
     if (answer.kind === 'absent') {
       const known = set.refundCalled({ account, provider, id: target });
       if (known !== undefined) this.believe(set, known, absent(known, answer.at), cause);
@@ -104,6 +110,8 @@ export class RecordAnswers {
       return turn.done('of an unknown payment');
     }
     const refund = this.take(set, payment, answer.refund, cause);
+    // Found at a payment that was never looked at: what was captured, and what else went back, is not known yet.
+    if (payment.readAt === null) addPaymentRead(set, payment);
     turn.dispose(refund.changed ? 'applied' : 'stale', refund.id);
     const now = set.kept(refund.id).refund;
     if (isOpenAtProvider(now)) return turn.again(pollDelay(now, set.now), now.status);
@@ -114,7 +122,7 @@ export class RecordAnswers {
     const { operation, cause } = turn;
     const { account, provider, target } = operation;
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
-    if (answer.kind === 'unread') return turn.again(backoff(operation.tries), answer.why);
+    if (answer.kind === 'unread') return turn.later(answer.why);
     const heard = set.paymentCalled({ account, provider, name: target });
     if (answer.kind === 'absent') {
       set.setPayment(recordAbsence(heard, answer.at));
@@ -186,6 +194,7 @@ class Turn {
     private readonly set: WorkingSet,
     readonly operation: Operation,
     fence: bigint,
+    private readonly chance: () => number,
   ) {
     this.cause = { causationId: operation.id };
     this.held = operation.fence === fence;
@@ -203,23 +212,26 @@ class Turn {
     this.change({ again: false, leaseUntil: null, runAt: later, result });
   }
 
+  /**
+   * Half a second doubling to five minutes, with the last third left to chance so that what failed together does not return together.
+   */
+  later(result: string): void {
+    const delay = Math.min(300 * second, 500 * 2 ** Math.min(this.operation.tries, 12));
+    this.again(delay * (0.67 + this.chance() * 0.33), result);
+  }
+
   noAnswer(answer: NoAnswer): void {
-    if (answer.kind === 'later') return this.again(backoff(this.operation.tries), answer.why);
+    if (answer.kind === 'later') return this.later(answer.why);
+    if (!this.held || !isOpen(this.operation)) return;
     this.change({ state: 'parked', leaseUntil: null, result: answer.why });
     const { refundId, kind } = this.operation;
     const refund = refundId === null || kind !== 'refund.send' ? undefined : this.set.refund(refundId);
-    if (refund !== undefined && refund.attention === null) {
-      this.set.record(
-        refund.id,
-        [{ type: 'attention_needed', at: this.set.now, changes: { attention: 'operation_parked' } }],
-        this.cause,
-      );
-    }
+    if (refund !== undefined) askAPerson(this.set, refund, 'operation_parked', this.cause);
   }
 
-  /** Deliveries that waited for this reading. When it is to be repeated, the next one disposes of them. */
+  /** Deliveries that waited for this reading. When it is to be repeated, or was taken over, the next one disposes of them. */
   dispose(disposition: Disposition, refundId: string | null): void {
-    if (!this.operation.again) this.set.disposeAnswered(this.operation.id, disposition, refundId);
+    if (this.held && !this.operation.again) this.set.disposeAnswered(this.operation.id, disposition, refundId);
   }
 
   private change(change: Partial<Operation>): void {
@@ -230,10 +242,13 @@ class Turn {
 const second = 1_000;
 const hour = 3_600 * second;
 
-/** Half a second doubling to five minutes, with the last third left to chance so that what failed together does not return together. */
-function backoff(tries: number): number {
-  const delay = Math.min(300 * second, 500 * 2 ** Math.min(tries, 12));
-  return delay * (0.67 + Math.random() * 0.33);
+/** Some two minutes. What nobody can tell by then is tried on, and shown to a person as well. */
+const triesBeforeAPersonLooks = 8;
+
+/** Says why a person should look, unless something says so already. */
+export function askAPerson(set: WorkingSet, refund: Refund, attention: Attention, cause: Cause): void {
+  if (refund.attention !== null) return;
+  set.record(refund.id, [{ type: 'attention_needed', at: set.now, changes: { attention } }], cause);
 }
 
 const isOpenAtProvider = (refund: Refund) =>

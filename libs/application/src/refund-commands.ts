@@ -3,10 +3,16 @@
  * No provider is called here. A refund whose payment we know well enough is admitted or refused at once; otherwise it waits as
  * `requested`, and the reading of the payment decides (see record-answers).
  */
-import type { Book, Cause, Origin, PaymentName, Want, WorkingSet } from '#application/book';
+import type { Book, Cause, Origin, PaymentName, ProviderRefundName, Want, WorkingSet } from '#application/book';
 import { paymentKey as kafkaKey } from '#contracts/topics';
 import { codes, type Code } from '#contracts/codes';
-import type { RefundCommand, RefundCommandType, RequestRefund } from '#contracts/refund-commands';
+import {
+  providers,
+  type RefundCommand,
+  type RefundCommandType,
+  type RequestRefund,
+  type ResolveRefund,
+} from '#contracts/refund-commands';
 import type { Refund as PublicRefund } from '#contracts/refund-events';
 import type { PartitionMark } from '#application/event-log';
 import { admitOrWait, rejection, type AdmissionSettings } from '#application/admission';
@@ -77,35 +83,33 @@ export class RefundCommands {
     const payments: PaymentName[] = [];
     const refunds: string[] = [];
     const references: { account: string; reference: string }[] = [];
+    const providerRefunds: ProviderRefundName[] = [];
     const ids: string[] = [];
     for (const command of commands) {
       if ('unreadable' in command) continue;
-      if (command.door === 'http' || command.type !== 'redress.RequestRefund.v1') ids.push(command.uuid);
+      const { account } = command;
+      ids.push(command.uuid);
       if (command.type !== 'redress.RequestRefund.v1') {
-        refunds.push((command.body as { refundId: string }).refundId);
+        const { refundId, providerRefundId: id } = command.body as ResolveRefund;
+        refunds.push(refundId);
+        if (id !== undefined) providerRefunds.push(...providers.map((provider) => ({ account, provider, id })));
         continue;
       }
       const body = command.body as RequestRefund;
-      if (this.providers.refundsOf(command.account, body.provider) === undefined) {
-        ids.push(command.uuid);
-        continue;
-      }
       refunds.push(refundIdOf(command.uuid));
+      if (this.providers.refundsOf(account, body.provider) === undefined) continue;
       payments.push(paymentName(this.providers, command.account, body.provider, body.paymentId));
       if (body.reference !== undefined) references.push({ account: command.account, reference: body.reference });
     }
-    return { payments, refunds, references, commands: ids };
+    return { payments, refunds, providerRefunds, references, commands: ids };
   }
 
   private decideOne(set: WorkingSet, command: ReceivedCommand): Decided {
     const digest = digestOf({ type: command.type, ...command.body });
-    const first = set.command(command.uuid);
-    if (first !== undefined)
-      return this.repeat(set, command, first.digest === digest ? (JSON.parse(first.answer) as Decided) : null);
-
     const isRequest = command.type === 'redress.RequestRefund.v1';
+    const seen = this.seen(set, command, isRequest, digest);
+    if (seen !== null) return seen;
     const answer = isRequest ? this.request(set, command, digest) : this.steer(set, command);
-    if (answer.repeated) return answer;
     // Over Kafka a requested refund itself remembers its command, and tells the outcome once it is known.
     if (command.door === 'kafka' && isRequest && answer.refund !== null) return answer;
     set.addCommand({
@@ -125,15 +129,25 @@ export class RefundCommands {
     return answer;
   }
 
-  /** The first answer again; or, with other content under the same key, a refusal. */
-  private repeat(set: WorkingSet, command: ReceivedCommand, first: Decided | null): Decided {
-    if (first === null) {
+  /** The first answer again; with other content under the same key, a refusal; null for a command that is new. */
+  private seen(set: WorkingSet, command: ReceivedCommand, isRequest: boolean, digest: string): Decided | null {
+    const first = set.command(command.uuid);
+    // Where the command has no row of its own, or has lost it, its refund stands for it.
+    const refund = isRequest ? set.refund(refundIdOf(command.uuid)) : undefined;
+    const known = first?.digest ?? (refund === undefined ? undefined : set.origin(refund.id)?.digest);
+    if (known === undefined) return null;
+    if (known !== digest) {
       const refusal = refuse('idempotency_key_reused', null);
       if (command.door === 'kafka') tellOutcome(set, command, refusal, 'rejected');
       return refusal;
     }
-    if (command.door === 'kafka') tellOutcome(set, command, first, 'repeated');
-    return { ...first, repeated: true };
+    if (first === undefined && refund !== undefined) {
+      set.repeat(refund.id);
+      return { ...answerFor(set, refund), repeated: true };
+    }
+    const answer = JSON.parse(first?.answer ?? '') as Decided;
+    if (command.door === 'kafka') tellOutcome(set, command, answer, 'repeated');
+    return { ...answer, repeated: true };
   }
 
   private request(set: WorkingSet, command: ReceivedCommand, digest: string): Decided {
@@ -144,15 +158,6 @@ export class RefundCommands {
       return refuse('unknown_account', null, `No account "${account}" is configured for ${body.provider}.`);
 
     const id = refundIdOf(command.uuid);
-    const known = set.refund(id);
-    if (known !== undefined) {
-      // Its command's own row is gone or never was; the refund stands for it.
-      const same = set.origin(id)?.digest === digest;
-      if (!same) return this.repeat(set, command, null);
-      set.repeat(id);
-      return { ...answerFor(set, known), repeated: true };
-    }
-
     const payment = set.paymentCalled({ account, provider: body.provider, name: body.paymentId });
     const order = {
       id,

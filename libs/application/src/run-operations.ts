@@ -6,11 +6,12 @@
  * stop every other refund of the payment.
  */
 import { Batcher, inParts } from '#application/batcher';
-import type { Book, KeptCall } from '#application/book';
-import { Fenced, Unavailable } from '#application/errors';
+import type { Book, KeptCall, WorkingSet } from '#application/book';
+import { Unavailable } from '#application/errors';
 import type { Claimed, Operation, OperationQueue } from '#application/operations';
 import type { Providers } from '#application/providers';
-import type { Answered, RecordAnswers } from '#application/record-answers';
+import { addPaymentRead } from '#application/admission';
+import { askAPerson, type Answered, type RecordAnswers } from '#application/record-answers';
 import type { CallContext, CallTrace, RefundProvider } from '#domain/ports/refund-provider';
 import { submit } from '#domain/refund/refund';
 
@@ -20,6 +21,8 @@ export interface RunnerSettings {
   readonly leaseMs: number;
   /** After this a call is over, whatever its socket does; well below the lease. */
   readonly callMs: number;
+  /** How soon an answer is stored again after the database was away; a second, if not said. */
+  readonly againMs?: number;
 }
 
 /** What the person on call should read. */
@@ -54,7 +57,8 @@ export class RunOperations {
           );
           return Promise.resolve({ recorded: true });
         }),
-      { most: 200, atOnce: 2 },
+      // One at a time, so that what comes back meanwhile goes into the next one together.
+      { most: 200, atOnce: 1 },
     );
   }
 
@@ -65,14 +69,19 @@ export class RunOperations {
   /** Takes what is due, up to what may still be under way, and starts it. Returns how many were taken. */
   async round(): Promise<number> {
     const free = this.settings.atOnce - this.inFlight.size;
-    if (free <= 0) return 0;
+    // A round costs the same for one as for fifty: under load it waits until there is room for some.
+    if (free < this.settings.atOnce / 4) return 0;
+    const started = performance.now();
     const due = await this.queue.claim(free, this.settings.leaseMs);
     if (due.length === 0) return 0;
-    const begun = await this.begin(due).catch(async (error: unknown) => {
+    const begun = await this.beginAll(due).catch(async (error: unknown) => {
       await this.queue.release(due).catch(() => undefined);
       throw error;
     });
+    // Frozen in between: by now others may have taken over, answered, and ended it all.
+    if (performance.now() - started > this.settings.leaseMs / 2) return due.length;
     for (const claimed of begun) {
+      if (claimed === null) continue;
       this.inFlight.set(claimed.operation.id, claimed.operation);
       void this.call(claimed).finally(() => this.inFlight.delete(claimed.operation.id));
     }
@@ -84,42 +93,28 @@ export class RunOperations {
     if (this.inFlight.size > 0) await this.queue.renew([...this.inFlight.values()], this.settings.leaseMs);
   }
 
+  private beginAll(due: readonly Operation[]): Promise<(Claimed | null)[]> {
+    return inParts(
+      due,
+      (part) => this.begin(part),
+      ({ id: operation, refundId: refund }, error) => {
+        this.log.failed('an operation cannot begin; it comes up again after its lease', { operation, refund }, error);
+        return Promise.resolve(null);
+      },
+    );
+  }
+
   /**
    * Committed before the provider hears of it: from here on the money may have moved, and a restart must ask before it sends.
    * What was canceled, answered or taken over in the meantime is left out.
    */
-  private async begin(due: readonly Operation[]): Promise<Claimed[]> {
-    const want = {
-      operations: due.map((operation) => operation.id),
-      refunds: due.flatMap((operation) => (operation.kind === 'refund.send' ? [operation.target] : [])),
-    };
-    return this.book.transact(want, (set) =>
-      due.flatMap((claimed): Claimed[] => {
-        const operation = set.operation(claimed.id);
-        if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return [];
-        const counted = set.changeOperation(operation.id, {
-          tries: operation.tries + 1,
-          firstSentAt: operation.firstSentAt ?? set.now,
-          lastSentAt: set.now,
-        });
-        if (operation.kind !== 'refund.send') return [{ operation: counted, refund: null, payment: null }];
-        const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), {
-          causationId: operation.id,
-        });
-        const sendable =
-          (refund.status === 'submitted' || refund.status === 'outcome_unknown') && refund.attention !== 'contradiction';
-        if (!sendable || refund.attempt !== operation.attempt) {
-          set.changeOperation(operation.id, {
-            state: 'dropped',
-            doneAt: set.now,
-            leaseUntil: null,
-            result: `the refund is ${refund.status}`,
-          });
-          return [];
-        }
-        return [{ operation: counted, refund, payment: set.payment(refund.paymentKey) }];
-      }),
-    );
+  private async begin(due: readonly Operation[]): Promise<(Claimed | null)[]> {
+    const sends = due.filter(({ kind }) => kind === 'refund.send');
+    const want = { operations: sends.map(({ id }) => id), refunds: sends.map(({ target }) => target) };
+    const begun =
+      sends.length === 0 ? [] : await this.book.transact(want, (set) => sends.map((claimed) => beginSend(set, claimed)));
+    const reads = due.filter(({ kind }) => kind !== 'refund.send');
+    return [...begun, ...reads.map((operation) => ({ operation, refund: null, payment: null }))];
   }
 
   private async call(claimed: Claimed): Promise<void> {
@@ -138,20 +133,70 @@ export class RunOperations {
     try {
       if (adapter === undefined) {
         const answer = { kind: 'parked', why: `no account "${account}" is configured for ${provider}` } as const;
-        await this.answers.submit({ kind, claimed, calls, answer });
+        await this.keep({ kind, claimed, calls, answer });
       } else if (kind === 'refund.send') {
-        await this.answers.submit({ kind, claimed, calls, answer: await send(adapter, claimed, context) });
+        await this.keep({ kind, claimed, calls, answer: await send(adapter, claimed, context) });
       } else if (kind === 'refund.read') {
-        await this.answers.submit({ kind, claimed, calls, answer: await adapter.read(target, context) });
+        await this.keep({ kind, claimed, calls, answer: await adapter.read(target, context) });
       } else {
-        await this.answers.submit({ kind, claimed, calls, answer: await adapter.readPayment(target, context) });
+        await this.keep({ kind, claimed, calls, answer: await adapter.readPayment(target, context) });
       }
     } catch (error) {
-      const why =
-        error instanceof Unavailable || error instanceof Fenced ? error.message : 'it will be tried again after its lease';
-      this.log.failed(`a provider operation broke off; ${why}`, { operation: id, refund: refundId }, error);
+      const what = 'a provider operation broke off; it will be tried again after its lease';
+      this.log.failed(what, { operation: id, refund: refundId }, error);
     }
   }
+
+  /** An answer may hold the only refund id there is, so it is not let go of while the database is away. */
+  private async keep(answered: Answered): Promise<void> {
+    for (;;) {
+      try {
+        await this.answers.submit(answered);
+        return;
+      } catch (error) {
+        if (!(error instanceof Unavailable)) throw error;
+        const { id: operation, refundId: refund } = answered.claimed.operation;
+        this.log.failed('an answer waits for the database', { operation, refund }, error);
+        await new Promise((wake) => setTimeout(wake, this.settings.againMs ?? 1_000));
+      }
+    }
+  }
+}
+
+/** Stripe keeps a key for at least a day. docs.stripe.com/api/idempotent_requests */
+const keyLifeMs = 23 * 3_600_000;
+
+/** A key that its provider may have forgotten would move the money again. */
+function isForgotten({ firstSentAt }: Operation, now: Date): boolean {
+  return firstSentAt !== null && now.getTime() - firstSentAt.getTime() > keyLifeMs;
+}
+
+/** Nothing is sent any more: the payment's list may show what became of it, and a person looks. */
+function askTheBooks(set: WorkingSet, operation: Operation): void {
+  set.changeOperation(operation.id, { state: 'parked', leaseUntil: null, result: 'its key may be forgotten by the provider' });
+  const { refund } = set.kept(operation.target);
+  askAPerson(set, refund, 'outcome_unknown', { causationId: operation.id });
+  addPaymentRead(set, set.payment(refund.paymentKey));
+}
+
+/** Marks the send as begun, and its refund as submitted; null when it must not be sent any more. */
+function beginSend(set: WorkingSet, claimed: Operation): Claimed | null {
+  const operation = set.operation(claimed.id);
+  if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return null;
+  if (isForgotten(operation, set.now)) {
+    askTheBooks(set, operation);
+    return null;
+  }
+  const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), { causationId: operation.id });
+  const sendable = refund.status === 'submitted' || refund.status === 'outcome_unknown';
+  if (!sendable || refund.attempt !== operation.attempt || refund.attention === 'contradiction') {
+    const result = `the refund is ${refund.status}`;
+    set.changeOperation(operation.id, { state: 'dropped', doneAt: set.now, leaseUntil: null, result });
+    return null;
+  }
+  const { now } = set;
+  const begun = { tries: operation.tries + 1, firstSentAt: operation.firstSentAt ?? now, lastSentAt: now };
+  return { operation: set.changeOperation(operation.id, begun), refund, payment: set.payment(refund.paymentKey) };
 }
 
 async function send(

@@ -50,6 +50,11 @@ export function steer(set: WorkingSet, refund: Refund, type: RefundCommandType, 
       return done;
     case 'redress.ResolveRefund.v1': {
       const { outcome, providerRefundId } = body as ResolveRefund;
+      const { account, provider } = refund;
+      const holder = providerRefundId === undefined ? undefined : set.refundCalled({ account, provider, id: providerRefundId });
+      if (holder !== undefined && holder.id !== refund.id) {
+        return err({ code: 'not_resolvable', detail: `${providerRefundId} is what became of refund ${holder.id}.` });
+      }
       const resolved = act(resolve(refund, { outcome, providerRefundId: providerRefundId ?? null }, set.now));
       if (resolved.ok) {
         for (const operation of set.openOperations(refund.id)) {

@@ -35,13 +35,18 @@ export function dataSource({ url, connections }: DatabaseSettings): DataSource {
       max: connections,
       connectionTimeoutMillis: 5_000,
       // Session settings of every connection: nothing of ours takes long, and whoever waits longer should hear of it.
-      options: '-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC',
+      options:
+        '-c jit=off -c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC',
     },
   });
 }
 
-const inTheWay = new Set(['40001', '40P01', '23505', '55P03']);
-const away = /^(08|53|57P|58|XX)/;
+const inTheWay = new Set(['40001', '40P01', '23505']);
+/**
+ * Classes and codes that say nothing of what was to be stored: no connection, no login, no resources, a stand-by that only reads, a schema
+ * of another version, time-outs (of a statement 57014, of a lock 55P03). Taken for a bad record, each would bury good ones.
+ */
+const away = /^(08|28|3D|42|53|57|58|XX|25006|25P03|55P03)/;
 const network = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -58,13 +63,7 @@ export function meaningOf(error: unknown): unknown {
   if (error instanceof Conflict || error instanceof Fenced || error instanceof Unavailable) return error;
   const { code, message } = coded(error);
   if (inTheWay.has(code)) return new Conflict(`another transaction was in the way (${code})`, { cause: error });
-  // 57014 is our own statement_timeout.
-  if (
-    code === '57014' ||
-    away.test(code) ||
-    network.has(code) ||
-    (code === '' && /connection|timeout exceeded|terminated/i.test(message))
-  ) {
+  if (away.test(code) || network.has(code) || (code === '' && /connection|timeout exceeded|terminated/i.test(message))) {
     return new Unavailable(`the database cannot be used now (${code || message})`, { cause: error });
   }
   return error;

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { DataSource, QueryRunner } from 'typeorm';
-import { Book, WorkingSet, type KeptCommand, type KeptRefund, type Loaded, type Want } from '#application/book';
+import { Book, WorkingSet, type KeptCommand, type KeptRefund, type Loaded, type PaymentName, type Want } from '#application/book';
 import { Conflict, Fenced } from '#application/errors';
 import type { PartitionMark } from '#application/event-log';
-import type { Operation } from '#application/operations';
+import { isOpen, type Operation } from '#application/operations';
 import type { Wake } from '#application/wake';
 import type { Payment } from '#domain/payment/payment';
 import { meaningOf } from '#persistence/database';
@@ -86,8 +86,7 @@ export class PostgresBook extends Book {
   }
 
   private async load(runner: QueryRunner, want: Want): Promise<Loaded> {
-    const [{ now }] = (await runner.query('select service_now() as now')) as [{ now: Date }];
-    const names = await this.names(runner, want);
+    const names = await this.names(runner, [...(want.payments ?? []), ...(want.aliases ?? [])]);
     const keys = new Set(names.values());
     const made = await this.hearOf(runner, want, names, keys);
     const ids = (want.refunds ?? []).map(uuidOf);
@@ -100,9 +99,11 @@ export class PostgresBook extends Book {
     const payments = await this.lock(runner, [...keys]);
     // A name that was not settled when it was looked up may have moved to its payment while the lock was waited for.
     if (payments.some((payment) => !payment.settled && !made.has(payment.key))) {
-      const again = await this.names(runner, want);
+      const again = await this.names(runner, [...(want.payments ?? []), ...(want.aliases ?? [])]);
       for (const [name, key] of names) if (again.get(name) !== key) throw new Conflict('a payment was found to be another one');
     }
+    // Only now: who waited for a lock is later than who held it, and says so in what it writes.
+    const [{ now }] = (await runner.query('select service_now() as now')) as [{ now: Date }];
     const locked = new Set(payments.map((payment) => payment.key));
     const refunds = await this.loadRefunds(runner, want, ids, named, [...locked]);
     for (const { refund } of refunds)
@@ -121,8 +122,7 @@ export class PostgresBook extends Book {
     };
   }
 
-  private async names(runner: QueryRunner, want: Want): Promise<Map<string, string>> {
-    const names = want.payments ?? [];
+  private async names(runner: QueryRunner, names: readonly PaymentName[]): Promise<Map<string, string>> {
     if (names.length === 0) return new Map();
     const found = (await runner.query(
       findNames,
@@ -143,7 +143,7 @@ export class PostgresBook extends Book {
     const given = columns(all, 4, (one) => [one.key, one.account, one.provider, one.name]);
     const made = (await runner.query(hearOfPayments, [...given, all.map((one) => one.own)])) as { key: string }[];
     await runner.query(nameNewPayments, given);
-    const known = await this.names(runner, { payments: all });
+    const known = await this.names(runner, all);
     for (const one of all) {
       const name = `${one.account}:${one.provider}:${one.name}`;
       const key = known.get(name);
@@ -192,14 +192,10 @@ export class PostgresBook extends Book {
   ): Promise<Operation[]> {
     const ids = want.operations ?? [];
     if (ids.length === 0 && payments.length === 0) return [];
-    const readings = [
-      ...payments.map((payment) => [payment.account, payment.provider, 'payment.read', payment.name]),
-      ...(want.providerRefunds ?? []).map((one) => [one.account, one.provider, 'refund.read', one.id]),
-    ];
     const found = (await runner.query(loadOperations(this.operations.selection), [
       ids,
       refunds.map(({ refund }) => uuidOf(refund.id)),
-      ...columns(readings, 4, (one) => one),
+      [...payments.map((payment) => payment.name), ...(want.providerRefunds ?? []).map((one) => one.id)],
       payments.map((payment) => `refunds:${payment.key}`),
     ])) as Raw[];
     return found.map((raw) => this.operations.read(raw));
@@ -260,8 +256,6 @@ export class PostgresBook extends Book {
       this.wake.ring('operations');
   }
 }
-
-const isOpen = (operation: Operation) => operation.state === 'open' || operation.state === 'parked';
 
 /** Rows to the arrays that `unnest` takes: one per column, also when there are no rows. */
 function columns<T>(all: readonly T[], width: number, row: (one: T) => readonly string[]): string[][] {

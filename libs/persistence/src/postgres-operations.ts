@@ -5,6 +5,11 @@ import { OperationRow } from '#persistence/rows';
 import { claimOperations } from '#persistence/statements';
 import { Table, type Raw } from '#persistence/table';
 
+/** What another transaction has locked is being ended or steered by it, and is passed over: waiting for it could end in a deadlock. */
+const stillHeld = `
+  select o.id from unnest($1::uuid[], $2::bigint[]) as given (id, fence) join provider_operation o using (id, fence)
+  where o.state = 'open' order by o.id for update of o skip locked`;
+
 /** The queue side of provider_operation. Leases go by the database's clock. */
 export class PostgresOperations extends OperationQueue {
   private readonly operations: Table<OperationRow>;
@@ -22,8 +27,7 @@ export class PostgresOperations extends OperationQueue {
   async renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void> {
     await this.query(
       `update provider_operation o set lease_until = service_now() + $3 * interval '1 millisecond'
-       from unnest($1::uuid[], $2::bigint[]) as held (id, fence)
-       where o.id = held.id and o.fence = held.fence and o.state = 'open' and o.lease_until is not null`,
+       from (${stillHeld}) held where o.id = held.id and o.lease_until is not null`,
       [held.map(({ id }) => id), held.map(({ fence }) => fence.toString()), leaseMs],
     );
   }
@@ -31,8 +35,7 @@ export class PostgresOperations extends OperationQueue {
   async release(held: readonly { id: string; fence: bigint }[]): Promise<void> {
     await this.query(
       `update provider_operation o set lease_until = null
-       from unnest($1::uuid[], $2::bigint[]) as held (id, fence)
-       where o.id = held.id and o.fence = held.fence and o.state = 'open'`,
+       from (${stillHeld}) held where o.id = held.id`,
       [held.map(({ id }) => id), held.map(({ fence }) => fence.toString())],
     );
   }

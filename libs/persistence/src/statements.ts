@@ -45,27 +45,32 @@ export const lockPayments = (selection: string) =>
 
 /** Wanted refunds, by id, by the provider's id, and those that wait on the payments when $6 says so (partial index refund_waiting). */
 export const loadRefunds = (selection: string) => `
-  select ${selection} from refund where id = any($1::uuid[])
-  union
-  select ${selection} from unnest($2::text[], $3::text[], $4::text[]) as given (account, provider, id)
-    join provider_refund p using (account, provider, id) join refund on refund.id = p.refund_id
-  union
-  select ${selection} from refund where $6 and payment_key = any($5::uuid[]) and status = 'requested'`;
+  select ${selection} from refund where id = any(array(
+    select unnest($1::uuid[])
+    union
+    select p.refund_id from unnest($2::text[], $3::text[], $4::text[]) as given (account, provider, id) join provider_refund p using (account, provider, id)
+    union
+    select id from refund where $6 and payment_key = any($5::uuid[]) and status = 'requested'
+  ))`;
 
 export const loadProviderRefunds = `
   select p.account, p.provider, p.id, p.refund_id
   from unnest($1::text[], $2::text[], $3::text[]) as given (account, provider, id) join provider_refund p using (account, provider, id)`;
 
-/** Operations by id; what is open for the refunds; open readings of the payments and of provider refunds; one head per busy lane. */
+/**
+ * Operations by id; what is open for the refunds; open readings of payments and refunds by their names there; one head per busy lane.
+ * They are locked, in one order, because claiming changes them without a lock on their payment; claiming itself passes over what is locked.
+ */
 export const loadOperations = (selection: string) => `
-  select ${selection} from provider_operation where id = any($1::uuid[])
-  union
-  select ${selection} from provider_operation where refund_id = any($2::uuid[]) and state in ('open', 'parked')
-  union
-  select ${selection} from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as given (account, provider, kind, target)
-    join provider_operation using (account, provider, kind, target) where provider_operation.lane is null and provider_operation.state = 'open'
-  union
-  select ${selection} from provider_operation where lane = any($7::text[]) and head and state in ('open', 'parked')`;
+  select ${selection} from provider_operation where id = any(array(
+    select unnest($1::uuid[])
+    union
+    select id from provider_operation where refund_id = any($2::uuid[]) and state in ('open', 'parked')
+    union
+    select id from provider_operation where target = any($3::text[]) and lane is null and state in ('open', 'parked')
+    union
+    select id from provider_operation where lane = any($4::text[]) and head and state in ('open', 'parked')
+  )) order by id for update`;
 
 /** In a lane whose head has ended the next in line becomes head (index provider_operation_lane). The lane's payment is locked. */
 export const promote = `
@@ -84,7 +89,8 @@ export const moveNames = `update payment_alias set payment_key = $2 where paymen
 
 /**
  * Due heads, most urgent first, passing over what others hold. Per priority the index provider_operation_due is read from its oldest
- * entry up to now, so that the many readings planned for later are never looked at.
+ * entry up to now, so that the many readings planned for later are never looked at. A reading is counted as begun with that; the
+ * beginning of a send is committed with its refund.
  */
 export const claimOperations = (selection: string) => `
   with clocked as materialized (select service_now() as now),
@@ -97,7 +103,10 @@ export const claimOperations = (selection: string) => `
     ) found
     limit $1
   )
-  update provider_operation set lease_until = clocked.now + $2 * interval '1 millisecond', fence = fence + 1
+  update provider_operation set lease_until = clocked.now + $2 * interval '1 millisecond', fence = fence + 1,
+    tries = tries + (kind <> 'refund.send')::int,
+    first_sent_at = case kind when 'refund.send' then first_sent_at else coalesce(first_sent_at, clocked.now) end,
+    last_sent_at = case kind when 'refund.send' then last_sent_at else clocked.now end
   from due, clocked where provider_operation.id = due.id
   returning ${selection}`;
 

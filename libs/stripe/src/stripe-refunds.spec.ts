@@ -223,7 +223,9 @@ describe('An answer that Stripe has given before', () => {
   it('is read back, because the refund may have gone on since', async () => {
     server.answers(replayed, json(200, { ...refund, status: 'failed', failure_reason: 'expired_or_canceled_card' }));
     const answer = await stripe.send({ ...order, repeated: true }, 'k', call());
-    expect(answer).toMatchObject({ report: { says: 'failed', failureCode: 'expired_or_canceled_card', providerRefundId: 're_1' } });
+    expect(answer).toMatchObject({
+      report: { says: 'failed', failureCode: 'expired_or_canceled_card', providerRefundId: 're_1' },
+    });
     expect(server.requests.map(({ path }) => path)).toEqual(['/v1/refunds', '/v1/refunds/re_1']);
   });
 

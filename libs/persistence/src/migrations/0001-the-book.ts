@@ -164,8 +164,9 @@ const statements = [
   `create unique index provider_operation_head on provider_operation (lane) where head and state in ('open', 'parked')`,
   `create index provider_operation_lane on provider_operation (lane, ordinal) where state in ('open', 'parked')`,
   `create index provider_operation_due on provider_operation (priority, run_at) where head and state = 'open'`,
-  `create unique index provider_operation_read on provider_operation (account, provider, kind, target) where lane is null and state = 'open'`,
+  `create unique index provider_operation_read on provider_operation (target, kind, provider, account) where lane is null and state in ('open', 'parked')`,
   `create index provider_operation_by_refund on provider_operation (refund_id)`,
+  `create index provider_operation_open_of_refund on provider_operation (refund_id) where state in ('open', 'parked')`,
   `create index provider_operation_parked on provider_operation (ordinal) where state = 'parked'`,
 
   `create table provider_call (

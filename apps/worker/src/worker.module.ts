@@ -1,0 +1,70 @@
+import { Logger, Module, type DynamicModule } from '@nestjs/common';
+import { Book } from '#application/book';
+import { Deliveries, HandleDeliveries } from '#application/deliveries';
+import { OperationQueue } from '#application/operations';
+import { Providers } from '#application/providers';
+import { RecordAnswers } from '#application/record-answers';
+import { RefundCommands } from '#application/refund-commands';
+import { RunOperations } from '#application/run-operations';
+import { deadLetterTopic, topics } from '#contracts/topics';
+import { MessagingModule } from '#messaging/messaging.module';
+import { ServiceModule } from '../../service.module.js';
+import { Settings } from '../../settings.js';
+import { CommandsConsumer } from './commands.consumer.js';
+import { Work } from './work.js';
+
+/** Everything that a topic of ours is relayed from. */
+const relayed = [topics.refundEvents, topics.refundOutcomes, topics.refundability, deadLetterTopic(topics.refundCommands)];
+
+/** Well below the lease, so that a call has ended before its operation can be taken over. */
+const running = { atOnce: 64, leaseMs: 30_000, callMs: 20_000 };
+
+@Module({})
+export class WorkerModule {
+  static forRoot(settings: Settings): DynamicModule {
+    return {
+      module: WorkerModule,
+      imports: [ServiceModule.forRoot(settings, 16), ...kafka(settings)],
+      controllers: settings.kafka === null ? [] : [CommandsConsumer],
+      providers: [
+        Work,
+        {
+          provide: RefundCommands,
+          inject: [Book, Providers, Settings],
+          useFactory: (book: Book, providers: Providers, { admission }: Settings) =>
+            new RefundCommands(book, providers, admission),
+        },
+        {
+          provide: HandleDeliveries,
+          inject: [Deliveries, Book, Providers],
+          useFactory: (deliveries: Deliveries, book: Book, providers: Providers) =>
+            new HandleDeliveries(deliveries, book, providers, logOf('Webhooks')),
+        },
+        {
+          provide: RunOperations,
+          inject: [OperationQueue, Book, Providers],
+          useFactory: (queue: OperationQueue, book: Book, providers: Providers) =>
+            new RunOperations(queue, book, providers, new RecordAnswers(book, providers), running, logOf('Operations')),
+        },
+      ],
+    };
+  }
+}
+
+/** Without brokers Redress lives on HTTP alone: the log grows, and is relayed once there are some. */
+function kafka(settings: Settings): DynamicModule[] {
+  if (settings.kafka === null) return [];
+  const connection = settings.kafka;
+  const useFactory = () => ({ connection, cluster: 'default', groupId: 'redress', createTopics: true, relay: relayed });
+  return [MessagingModule.forRootAsync({ useFactory })];
+}
+
+function logOf(name: string) {
+  const logger = new Logger(name);
+  return {
+    failed(what: string, ids: Readonly<Record<string, string | null>>, error: unknown) {
+      const why = Error.isError(error) ? error.message : String(error);
+      logger.error({ msg: what, ...ids, why }, Error.isError(error) ? error.stack : undefined);
+    },
+  };
+}

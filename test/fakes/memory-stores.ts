@@ -1,0 +1,523 @@
+/*
+ * Every store in memory, with the manners of the database: transactions one after another that undo themselves when anything in them
+ * throws, and the same refusals. test/contracts/stores.contract.ts holds it to PostgreSQL. Nothing here happens by itself or by chance:
+ * time stands where `now` was set, and ids come from whoever makes it.
+ */
+import {
+  Book,
+  WorkingSet,
+  type DeadLetter,
+  type KeptCall,
+  type KeptCommand,
+  type KeptRefund,
+  type Want,
+} from '#application/book';
+import { Deliveries, type NewDelivery, type PendingDelivery } from '#application/deliveries';
+import { Conflict, Fenced } from '#application/errors';
+import {
+  EventLog,
+  PartitionOffsets,
+  TopicCursors,
+  type DeadLetterRecord,
+  type LogEntry,
+  type LogFilter,
+  type PartitionMark,
+  type SealedEntry,
+  type TopicTurn,
+} from '#application/event-log';
+import { isOpen, OperationQueue, type Operation } from '#application/operations';
+import { Wake, type Work } from '#application/wake';
+import { heardOf, room, type Payment } from '#domain/payment/payment';
+
+interface Delivery extends NewDelivery {
+  readonly id: string;
+  readonly receivedAt: Date;
+  readonly operationId: string | null;
+  readonly refundId: string | null;
+  readonly leaseUntil: Date | null;
+}
+
+interface Cursor {
+  readonly position: bigint;
+  readonly fence: bigint;
+  readonly holder: string | null;
+  readonly leaseUntil: Date | null;
+}
+
+interface Refusal extends Error {
+  code?: string;
+}
+
+const at = (...parts: readonly (string | number)[]) => parts.join(':');
+
+/** A table whose changes can be taken back. Rows stay in the order in which they came. */
+class Rows<T> {
+  private readonly rows = new Map<string, T>();
+
+  constructor(private readonly undo: (() => void)[]) {}
+
+  get(key: string): T | undefined {
+    return this.rows.get(key);
+  }
+
+  put(key: string, row: T): void {
+    const before = this.rows.get(key);
+    this.undo.push(() => (before === undefined ? this.rows.delete(key) : this.rows.set(key, before)));
+    this.rows.set(key, row);
+  }
+
+  /** What is there already is in the way, as with a primary key. */
+  add(key: string, row: T): void {
+    if (this.rows.has(key)) throw new Conflict(`${key} is there already`);
+    this.put(key, row);
+  }
+
+  all(): T[] {
+    return [...this.rows.values()];
+  }
+
+  where(wanted: (row: T) => boolean): T[] {
+    return this.all().filter(wanted);
+  }
+}
+
+/** The whole database. `now` is its clock. */
+export class MemoryStores {
+  readonly book: Book = new MemoryBook(this);
+  readonly queue: OperationQueue = new MemoryQueue(this);
+  readonly log: EventLog = new MemoryLog(this);
+  readonly cursors: TopicCursors = new MemoryCursors(this);
+  readonly offsets: PartitionOffsets = new MemoryOffsets(this);
+  readonly deliveries: Deliveries = new MemoryDeliveries(this);
+  readonly wake: Wake = new MemoryWake();
+
+  private readonly undo: (() => void)[] = [];
+  readonly payments = new Rows<Payment>(this.undo);
+  /** Which payment each name leads to. */
+  readonly names = new Rows<{ readonly name: string; readonly paymentKey: string }>(this.undo);
+  readonly refunds = new Rows<KeptRefund>(this.undo);
+  readonly providerRefunds = new Rows<string>(this.undo);
+  readonly commands = new Rows<KeptCommand>(this.undo);
+  readonly operations = new Rows<Operation>(this.undo);
+  readonly events = new Rows<LogEntry>(this.undo);
+  readonly sequences = new Rows<string>(this.undo);
+  readonly marks = new Rows<bigint>(this.undo);
+  readonly deadLetters = new Rows<DeadLetter>(this.undo);
+  readonly deliveryRows = new Rows<Delivery>(this.undo);
+  readonly topicCursors = new Rows<Cursor>(this.undo);
+  readonly calls: KeptCall[] = [];
+  sealed = 0;
+  private ordinals = 0n;
+
+  constructor(
+    readonly newId: () => string,
+    public now: Date,
+  ) {}
+
+  /** All of it or nothing; there is no moment in between for anybody else. */
+  transaction<T>(work: () => T): T {
+    this.undo.length = 0;
+    try {
+      return work();
+    } catch (error) {
+      for (const takeBack of this.undo.reverse()) takeBack();
+      throw error;
+    } finally {
+      this.undo.length = 0;
+    }
+  }
+
+  /** The payments that somebody calls so, at whichever provider and account. */
+  keysCalled(payment: string): Set<string> {
+    return new Set(this.names.where(({ name }) => name.endsWith(at('', payment))).map(({ paymentKey }) => paymentKey));
+  }
+
+  nextOrdinal(): bigint {
+    return ++this.ordinals;
+  }
+
+  later(ms: number): Date {
+    return new Date(this.now.getTime() + ms);
+  }
+
+  isFree(leaseUntil: Date | null): boolean {
+    return leaseUntil === null || leaseUntil <= this.now;
+  }
+}
+
+class MemoryBook extends Book {
+  constructor(private readonly stores: MemoryStores) {
+    super();
+  }
+
+  async transact<T>(want: Want, decide: (set: WorkingSet) => T): Promise<T> {
+    const { stores } = this;
+    const { answer, set } = stores.transaction(() => {
+      if (want.mark !== undefined) this.move(want.mark);
+      const working = this.load(want);
+      const decided = decide(working);
+      working.finish();
+      this.store(working);
+      return { answer: decided, set: working };
+    });
+    const { log, newOperations, closedLanes, operations } = set.changes;
+    if (log.length > 0) stores.wake.ring('unsealed');
+    if (newOperations.size + closedLanes.size + operations.size > 0) stores.wake.ring('operations');
+    return answer;
+  }
+
+  private move({ cluster, group, topic, partition, expected, next }: PartitionMark): void {
+    const key = at(cluster, group, topic, partition);
+    const known = this.stores.marks.get(key) ?? null;
+    if (known !== expected) throw new Fenced(`${topic}[${partition}] was moved on from offset ${expected} by another consumer`);
+    this.stores.marks.put(key, next);
+  }
+
+  private load(want: Want): WorkingSet {
+    const { stores } = this;
+    const keys = new Set<string>();
+    for (const { account, provider, name, own, key } of want.payments ?? []) {
+      if (stores.names.get(at(account, provider, name)) !== undefined) continue;
+      if (stores.payments.get(key) === undefined) stores.payments.add(key, heardOf(key, account, provider, name, own));
+      stores.names.add(at(account, provider, name), { name: at(account, provider, name), paymentKey: key });
+    }
+    const names = new Map<string, string>();
+    for (const { account, provider, name } of [...(want.payments ?? []), ...(want.aliases ?? [])]) {
+      const known = stores.names.get(at(account, provider, name));
+      if (known === undefined) continue;
+      names.set(known.name, known.paymentKey);
+      keys.add(known.paymentKey);
+    }
+
+    const providerRefunds = new Map<string, string>();
+    for (const { account, provider, id } of want.providerRefunds ?? []) {
+      const refundId = stores.providerRefunds.get(at(account, provider, id));
+      if (refundId !== undefined) providerRefunds.set(at(account, provider, id), refundId);
+    }
+    const refundIds = new Set([...(want.refunds ?? []), ...providerRefunds.values()]);
+    for (const id of refundIds) {
+      const paymentKey = stores.refunds.get(id)?.refund.paymentKey;
+      if (paymentKey !== undefined) keys.add(paymentKey);
+    }
+    const operationIds = new Set(want.operations ?? []);
+    for (const id of operationIds) {
+      const paymentKey = stores.operations.get(id)?.paymentKey ?? null;
+      if (paymentKey !== null) keys.add(paymentKey);
+    }
+
+    const payments = [...keys].sort().flatMap((key) => stores.payments.get(key) ?? []);
+    const refunds = stores.refunds.where(
+      ({ refund }) =>
+        refundIds.has(refund.id) || (want.waiting === true && refund.status === 'requested' && keys.has(refund.paymentKey)),
+    );
+    const loaded = new Set(refunds.map(({ refund }) => refund.id));
+    const targets = new Set([
+      ...payments.map((each) => at('payment.read', each.account, each.provider, each.name)),
+      ...(want.providerRefunds ?? []).map((each) => at('refund.read', each.account, each.provider, each.id)),
+    ]);
+    const operations = stores.operations.where(
+      (each) =>
+        operationIds.has(each.id) ||
+        (isOpen(each) &&
+          ((each.refundId !== null && loaded.has(each.refundId)) ||
+            (each.lane === null && targets.has(at(each.kind, each.account, each.provider, each.target))) ||
+            (each.head && each.lane !== null && keys.has(each.lane.replace('refunds:', ''))))),
+    );
+    const references = new Map<string, string>();
+    for (const { account, reference } of want.references ?? []) {
+      const holder = holderOf(stores, account, reference);
+      if (holder !== undefined) references.set(at(account, reference), holder);
+    }
+    return new WorkingSet(
+      {
+        now: stores.now,
+        payments,
+        names,
+        refunds,
+        providerRefunds,
+        references,
+        commands: (want.commands ?? []).flatMap((id) => stores.commands.get(id) ?? []),
+        operations,
+        busyLanes: new Set(operations.flatMap((each) => (each.lane !== null && each.head && isOpen(each) ? [each.lane] : []))),
+      },
+      stores.newId,
+    );
+  }
+
+  private store(set: WorkingSet): void {
+    const { stores } = this;
+    const { changes } = set;
+    for (const key of changes.payments) this.storePayment(set.payment(key));
+    for (const { account, provider, name, paymentKey } of changes.newAliases) {
+      const full = at(account, provider, name);
+      if (stores.names.get(full) === undefined) stores.names.add(full, { name: full, paymentKey });
+    }
+    for (const { from, to } of changes.moved) this.moveAll(from, to);
+    for (const id of changes.newRefunds) {
+      const kept = set.kept(id);
+      this.storeRefund({ ...kept, refund: { ...kept.refund, ordinal: stores.nextOrdinal() } }, 'new');
+    }
+    for (const id of changes.refunds) this.storeRefund(set.kept(id), 'known');
+    for (const { account, provider, id, refundId } of changes.newProviderRefunds) {
+      stores.providerRefunds.add(at(account, provider, id), refundId);
+    }
+    for (const command of changes.commands) stores.commands.add(command.id, command);
+    for (const id of changes.operations) this.storeOperation(set, id);
+    for (const id of changes.newOperations) this.storeOperation(set, id);
+    for (const lane of changes.closedLanes) this.promote(lane);
+    stores.calls.push(...changes.calls);
+    for (const letter of changes.deadLetters) stores.deadLetters.add(letter.id, letter);
+    this.dispose(set);
+    for (const entry of changes.log) this.tell(entry);
+  }
+
+  /** Decisions take room and never more than there is; facts are stored whatever they do. */
+  private storePayment(payment: Payment): void {
+    const before = this.stores.payments.get(payment.key);
+    if (payment.reserved > (before?.reserved ?? 0n) && room(payment) < 0n) {
+      const refusal: Refusal = new Error(`payment ${payment.name} has no room`);
+      refusal.code = '23514';
+      throw refusal;
+    }
+    this.stores.payments.put(payment.key, payment);
+  }
+
+  private moveAll(from: string, to: string): void {
+    const { refunds, names } = this.stores;
+    for (const kept of refunds.where(({ refund }) => refund.paymentKey === from)) {
+      refunds.put(kept.refund.id, { ...kept, refund: { ...kept.refund, paymentKey: to } });
+    }
+    for (const { name } of names.where(({ paymentKey }) => paymentKey === from)) names.put(name, { name, paymentKey: to });
+  }
+
+  private storeRefund(kept: KeptRefund, which: 'new' | 'known'): void {
+    const { id, account, reference, status } = kept.refund;
+    if (reference !== null && status !== 'rejected') {
+      const holder = holderOf(this.stores, account, reference);
+      if (holder !== undefined && holder !== id) throw new Conflict(`reference ${reference} is ${holder}'s`);
+    }
+    if (which === 'new') this.stores.refunds.add(id, kept);
+    else this.stores.refunds.put(id, kept);
+  }
+
+  private storeOperation(set: WorkingSet, id: string): void {
+    const operation = set.operation(id);
+    if (operation === undefined) throw new Error(`operation ${id} was not loaded`);
+    const inTheWay = this.stores.operations.where(
+      (other) =>
+        other.id !== id &&
+        isOpen(operation) &&
+        isOpen(other) &&
+        (operation.lane === null
+          ? other.lane === null && at(other.kind, other.account, other.provider, other.target) === targetOf(operation)
+          : other.lane === operation.lane && other.head && operation.head),
+    );
+    if (inTheWay.length > 0) throw new Conflict(`operation ${id} comes beside another`);
+    this.stores.operations.put(id, operation);
+  }
+
+  /** Operations keep the order in which they came, so the next in line is the first that is open. */
+  private promote(lane: string): void {
+    const [next, ...others] = this.stores.operations.where((each) => each.lane === lane && isOpen(each));
+    if (next === undefined || [next, ...others].some((each) => each.head)) return;
+    this.stores.operations.put(next.id, { ...next, head: true });
+  }
+
+  private dispose(set: WorkingSet): void {
+    const { deliveryRows } = this.stores;
+    for (const { id, disposition, detail, operationId, refundId } of set.changes.deliveries) {
+      const known = deliveryRows.get(id);
+      if (known !== undefined) deliveryRows.put(id, { ...known, disposition, detail, operationId, refundId, leaseUntil: null });
+    }
+    for (const { operationId, disposition, refundId } of set.changes.answeredDeliveries) {
+      for (const known of deliveryRows.where((each) => each.operationId === operationId && each.disposition === null)) {
+        deliveryRows.put(known.id, { ...known, disposition, refundId: known.refundId ?? refundId });
+      }
+    }
+  }
+
+  private tell(entry: LogEntry): void {
+    const { paymentKey, sequence } = entry;
+    if (paymentKey !== null && sequence !== null) this.stores.sequences.add(at(paymentKey, String(sequence)), entry.id);
+    this.stores.events.put(entry.id, entry);
+  }
+}
+
+const targetOf = (operation: Operation) => at(operation.kind, operation.account, operation.provider, operation.target);
+
+function holderOf(stores: MemoryStores, account: string, reference: string): string | undefined {
+  return stores.refunds.where(
+    ({ refund }) => refund.account === account && refund.reference === reference && refund.status !== 'rejected',
+  )[0]?.refund.id;
+}
+
+class MemoryQueue extends OperationQueue {
+  constructor(private readonly stores: MemoryStores) {
+    super();
+  }
+
+  async claim(limit: number, leaseMs: number): Promise<Operation[]> {
+    const { stores } = this;
+    const due = stores.operations
+      .where((each) => each.head && each.state === 'open' && each.runAt <= stores.now && stores.isFree(each.leaseUntil))
+      .sort((a, b) => a.priority - b.priority || a.runAt.getTime() - b.runAt.getTime())
+      .slice(0, limit);
+    return due.map((each) => {
+      const { now } = stores;
+      const begun =
+        each.kind === 'refund.send' ? {} : { tries: each.tries + 1, firstSentAt: each.firstSentAt ?? now, lastSentAt: now };
+      const claimed = { ...each, ...begun, fence: each.fence + 1n, leaseUntil: stores.later(leaseMs) };
+      stores.operations.put(each.id, claimed);
+      return claimed;
+    });
+  }
+
+  async renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void> {
+    for (const each of this.stillHeld(held)) {
+      if (each.leaseUntil !== null) this.stores.operations.put(each.id, { ...each, leaseUntil: this.stores.later(leaseMs) });
+    }
+  }
+
+  async release(held: readonly { id: string; fence: bigint }[]): Promise<void> {
+    for (const each of this.stillHeld(held)) this.stores.operations.put(each.id, { ...each, leaseUntil: null });
+  }
+
+  private stillHeld(held: readonly { id: string; fence: bigint }[]): Operation[] {
+    return held.flatMap(({ id, fence }) => {
+      const known = this.stores.operations.get(id);
+      return known?.fence === fence && known.state === 'open' ? [known] : [];
+    });
+  }
+}
+
+class MemoryLog extends EventLog {
+  constructor(private readonly stores: MemoryStores) {
+    super();
+  }
+
+  async seal(limit: number): Promise<number> {
+    const sealed = Math.min(limit, this.stores.events.all().length - this.stores.sealed);
+    this.stores.sealed += sealed;
+    return sealed;
+  }
+
+  async page(after: bigint, limit: number, { topics, type, payment }: LogFilter): Promise<SealedEntry[]> {
+    return this.stores.events
+      .all()
+      .slice(0, this.stores.sealed)
+      .map((entry, index) => ({ ...entry, position: BigInt(index + 1) }))
+      .filter((entry) => entry.position > after)
+      .filter((entry) => topics === undefined || topics.includes(entry.topic))
+      .filter((entry) => type === undefined || entry.type === type)
+      .filter((entry) => payment === undefined || this.stores.keysCalled(payment).has(entry.paymentKey ?? ''))
+      .slice(0, limit);
+  }
+
+  async end(): Promise<bigint> {
+    return BigInt(this.stores.sealed);
+  }
+}
+
+class MemoryCursors extends TopicCursors {
+  constructor(private readonly stores: MemoryStores) {
+    super();
+  }
+
+  async take(topic: string, holder: string, leaseMs: number): Promise<TopicTurn | null> {
+    const { stores } = this;
+    const known = stores.topicCursors.get(topic) ?? { position: 0n, fence: 0n, holder: null, leaseUntil: null };
+    const mine = known.holder === holder;
+    const over = stores.isFree(known.leaseUntil);
+    if (known.holder !== null && !mine && !over) return null;
+    const fence = mine && !over ? known.fence : known.fence + 1n;
+    stores.topicCursors.put(topic, { position: known.position, fence, holder, leaseUntil: stores.later(leaseMs) });
+    return { position: known.position, fence };
+  }
+
+  async advance(topic: string, fence: bigint, position: bigint): Promise<boolean> {
+    const known = this.stores.topicCursors.get(topic);
+    if (known === undefined || known.fence !== fence || known.position > position) return false;
+    this.stores.topicCursors.put(topic, { ...known, position });
+    return true;
+  }
+
+  async giveBack(topic: string, fence: bigint): Promise<void> {
+    const known = this.stores.topicCursors.get(topic);
+    if (known?.fence === fence) this.stores.topicCursors.put(topic, { ...known, holder: null, leaseUntil: null });
+  }
+
+  async deadLetters(ids: readonly string[]): Promise<DeadLetterRecord[]> {
+    return ids.flatMap((id) => {
+      const letter = this.stores.deadLetters.get(id);
+      return letter === undefined ? [] : [{ id, key: letter.key, value: letter.value, headers: letter.headers }];
+    });
+  }
+}
+
+class MemoryOffsets extends PartitionOffsets {
+  constructor(private readonly stores: MemoryStores) {
+    super();
+  }
+
+  async load(cluster: string, group: string, topic: string, partitions: readonly number[]): Promise<Map<number, bigint | null>> {
+    return new Map(partitions.map((each) => [each, this.stores.marks.get(at(cluster, group, topic, each)) ?? null]));
+  }
+}
+
+class MemoryDeliveries extends Deliveries {
+  constructor(private readonly stores: MemoryStores) {
+    super();
+  }
+
+  async store(deliveries: readonly NewDelivery[]): Promise<void> {
+    for (const delivery of deliveries) {
+      const id = this.stores.newId();
+      const rest = { receivedAt: this.stores.now, operationId: null, refundId: null, leaseUntil: null };
+      this.stores.deliveryRows.put(id, { ...delivery, id, ...rest });
+    }
+    if (deliveries.some(({ disposition }) => disposition === null)) this.stores.wake.ring('deliveries');
+  }
+
+  async claim(limit: number, leaseMs: number): Promise<PendingDelivery[]> {
+    const { stores } = this;
+    const all = stores.deliveryRows.all();
+    return all
+      .filter((each) => each.disposition === null && each.operationId === null && stores.isFree(each.leaseUntil))
+      .slice(0, limit)
+      .map((each) => {
+        stores.deliveryRows.put(each.id, { ...each, leaseUntil: stores.later(leaseMs) });
+        const repeated = all
+          .slice(0, all.indexOf(each))
+          .some((other) => sameNotice(each, other) && other.disposition !== 'rejected');
+        const { id, account, provider, receivedAt } = each;
+        return { id, account, provider, receivedAt, noticeId: each.noticeId ?? '', body: each.body ?? Buffer.alloc(0), repeated };
+      });
+  }
+
+  async replay(id: string): Promise<boolean> {
+    const { stores } = this;
+    const known = stores.deliveryRows.get(id);
+    if (known === undefined || known.body === null) return false;
+    stores.deliveryRows.put(id, { ...known, disposition: null, detail: null, operationId: null, leaseUntil: null });
+    stores.wake.ring('deliveries');
+    return true;
+  }
+}
+
+function sameNotice(a: NewDelivery, b: NewDelivery): boolean {
+  return a.account === b.account && a.provider === b.provider && a.noticeId === b.noticeId;
+}
+
+class MemoryWake extends Wake {
+  private readonly listeners = new Map<Work, Set<() => void>>();
+
+  ring(work: Work): void {
+    for (const listener of this.listeners.get(work) ?? []) listener();
+  }
+
+  on(work: Work, listener: () => void): () => void {
+    const known = this.listeners.get(work) ?? new Set();
+    this.listeners.set(work, known.add(listener));
+    return () => known.delete(listener);
+  }
+}

@@ -1,0 +1,317 @@
+/*
+ * All of Redress as real processes, for stories that go through it: a PostgreSQL database and a Kafka broker of its own, the simulators,
+ * the api and a worker. Its folder and everything that runs are gone when it stops.
+ */
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Kafka, logLevel, type IHeaders, type KafkaMessage } from 'kafkajs';
+import pg from 'pg';
+import type { Refund } from '#contracts/refund-events';
+import { mendKafkaJs } from '#messaging/kafkajs-mends';
+import { lastLines, portFor, startChild, type Child } from '../../scripts/child.js';
+import { startKafka } from '../../scripts/kafka.js';
+import { freshDatabase } from '../environment.js';
+
+/** An HTTP answer, read. */
+export interface Answer<T = unknown> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: T;
+}
+
+export interface BookedRefund {
+  readonly id: string;
+  readonly amount: number;
+  readonly status: string;
+  readonly idempotencyKey: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface Books {
+  readonly payments: readonly {
+    provider: string;
+    paymentId: string;
+    chargeId?: string;
+    amount: number;
+    refunds: readonly BookedRefund[];
+  }[];
+}
+
+/** A record as a consumer sees it. */
+export interface Seen {
+  readonly topic: string;
+  readonly partition: number;
+  readonly key: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly value: string;
+  /** The value, where it is JSON. */
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export interface SystemOptions {
+  readonly workers?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export class System {
+  private readonly parts = new Map<string, Child>();
+
+  private constructor(
+    readonly folder: string,
+    readonly api: string,
+    readonly simulators: string,
+    readonly brokers: string,
+    readonly database: string,
+    private readonly env: NodeJS.ProcessEnv,
+    private readonly adminKey: string,
+    private readonly ends: (() => Promise<unknown>)[],
+    private readonly workers: number,
+  ) {}
+
+  static async start({ workers = 1, env = {} }: SystemOptions = {}): Promise<System> {
+    const folder = mkdtempSync(join(tmpdir(), 'redress-journey-'));
+    chmodSync(folder, 0o755);
+    const ends: (() => Promise<unknown>)[] = [];
+    const [database, kafka] = await Promise.all([freshDatabase(), startKafka({ dir: join(folder, 'kafka'), throwaway: true })]);
+    ends.push(() => database.drop());
+    if ('missing' in kafka) throw new Error(`no Kafka for this story: ${kafka.missing}`);
+    ends.push(() => kafka.stop());
+    const [port, simulatorsPort] = [await portFor('PORT', 0), await portFor('SIMULATORS_PORT', 0)];
+    const api = `http://127.0.0.1:${port}`;
+    const simulators = `http://127.0.0.1:${simulatorsPort}`;
+    const adminKey = randomUUID();
+    const accounts = {
+      STRIPE_API_KEY: 'sk_test_simulated',
+      STRIPE_WEBHOOK_SECRET: 'whsec_simulated',
+      STRIPE_API_BASE: `${simulators}/stripe`,
+      ZAMP_MERCHANT_ID: 'merchant_simulated',
+      ZAMP_API_KEY: 'zamp_key_simulated',
+      ZAMP_SECRET: 'zamp_secret_simulated',
+      ZAMP_API_BASE: `${simulators}/zamp`,
+      ZAMP_WEBHOOK_ADDRESSES: '127.0.0.1',
+    };
+    const all = {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      ...accounts,
+      DATABASE_URL: database.url,
+      KAFKA_BROKERS: kafka.brokers,
+      PORT: String(port),
+      SIMULATORS_PORT: String(simulatorsPort),
+      ADMIN_KEY: adminKey,
+      REDRESS_DIR: folder,
+      MOVABLE_CLOCK: 'true',
+      WEBHOOK_TARGET: api,
+      CLOCK_TARGET: `${api}/control/clock`,
+      CLOCK_KEY: adminKey,
+      ...env,
+    };
+    const system = new System(folder, api, simulators, kafka.brokers, database.url, all, adminKey, ends, workers);
+    try {
+      await system.startParts();
+    } catch (error) {
+      await system.stop();
+      throw error;
+    }
+    return system;
+  }
+
+  /** The api, the workers and the simulators; again after `stopParts`. */
+  async startParts(): Promise<void> {
+    this.startPart('simulators');
+    this.startPart('api');
+    for (let worker = 1; worker <= this.workers; worker += 1) this.startPart('worker', worker);
+    await this.until('the api is ready', async () => (await fetch(`${this.api}/health/ready`).catch(() => null))?.status === 200);
+    await this.until(
+      'the simulators answer',
+      async () => (await fetch(`${this.simulators}/control/books`).catch(() => null))?.status === 200,
+    );
+  }
+
+  startPart(name: 'api' | 'worker' | 'simulators', number = 1): void {
+    const log = join(this.folder, `${name}-${number}.log`);
+    const env = name === 'simulators' ? { ...this.env, SIMULATORS_DATA: join(this.folder, 'simulators.json') } : this.env;
+    this.parts.set(`${name}-${number}`, startChild(process.execPath, [`dist/apps/${name}/src/main.js`], { log, env }));
+  }
+
+  /** Stops the service and the simulators with SIGTERM; the database and Kafka stay. */
+  async stopParts(): Promise<void> {
+    const stopping = [...this.parts.values()].map((part) => part.stop(20_000));
+    this.parts.clear();
+    await Promise.all(stopping);
+  }
+
+  async stop(): Promise<void> {
+    await this.stopParts();
+    for (const end of this.ends.toReversed()) await end();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** What a part logged last, for the message of a test that fails. */
+  log(name: string, lines = 20): string {
+    return lastLines(join(this.folder, `${name}.log`), lines);
+  }
+
+  async call<T = unknown>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Answer<T>> {
+    const answer = await fetch(`${this.api}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.adminKey}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: answer.status, headers: answer.headers, body: (await answer.json()) as T };
+  }
+
+  /** Asks for a refund over HTTP, under a key of its own unless one is given. */
+  refund(body: object, key: string = randomUUID()): Promise<Answer<Refund>> {
+    return this.call<Refund>('POST', '/v1/refunds', body, { 'idempotency-key': key });
+  }
+
+  async refundOf(id: string): Promise<Refund> {
+    return (await this.call<Refund>('GET', `/v1/refunds/${id}`)).body;
+  }
+
+  /** A refund once it stands somewhere in particular. */
+  async refundThatIs(status: string, id: string): Promise<Refund> {
+    let last: Refund | undefined;
+    await this.until(`refund ${id} is ${status}`, async () => (last = await this.refundOf(id)).status === status);
+    if (last === undefined) throw new Error(`refund ${id} was never read`);
+    return last;
+  }
+
+  /** A payment at a simulator. */
+  async pay(payment: object): Promise<{ paymentId: string; chargeId: string }> {
+    return (await this.control('payments', { currency: 'USD', ...payment })) as { paymentId: string; chargeId: string };
+  }
+
+  async control(call: string, body: object): Promise<unknown> {
+    const answer = await fetch(`${this.simulators}/control/${call}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const read: unknown = await answer.json();
+    if (!answer.ok) throw new Error(`the simulators refused ${call}: ${JSON.stringify(read)}`);
+    return read;
+  }
+
+  async books(): Promise<Books> {
+    return (await (await fetch(`${this.simulators}/control/books`)).json()) as Books;
+  }
+
+  async query<T extends pg.QueryResultRow>(statement: string, parameters: unknown[] = []): Promise<T[]> {
+    const client = new pg.Client({ connectionString: this.database });
+    await client.connect();
+    try {
+      return (await client.query<T>(statement, parameters)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  kafka(): Kafka {
+    mendKafkaJs();
+    return new Kafka({ brokers: this.brokers.split(','), clientId: 'journey', logLevel: logLevel.NOTHING });
+  }
+
+  /** Sends commands as another service would: CloudEvents in binary mode. */
+  async send(commands: readonly { id: string; data: object; key?: string; type?: string }[]): Promise<void> {
+    const producer = this.kafka().producer();
+    await producer.connect();
+    try {
+      for (let at = 0; at < commands.length; at += 1_000) {
+        const messages = commands.slice(at, at + 1_000).map(({ id, data, key = id, type = 'RequestRefund' }) => ({
+          key,
+          value: JSON.stringify(data),
+          headers: {
+            ce_specversion: '1.0',
+            ce_id: id,
+            ce_source: '/journey',
+            ce_type: `redress.${type}.v1`,
+            'content-type': 'application/json',
+          },
+        }));
+        await producer.send({ topic: 'refunds.commands.v1', acks: -1, messages });
+      }
+    } finally {
+      await producer.disconnect();
+    }
+  }
+
+  /** Everything on some topics from their beginning, until `enough` says so. */
+  async seen(topics: readonly string[], enough: (seen: readonly Seen[]) => boolean, withinMs = 60_000): Promise<Seen[]> {
+    const consumer = this.kafka().consumer({ groupId: `journey-${randomUUID()}`, maxWaitTimeInMs: 200 });
+    const seen: Seen[] = [];
+    await consumer.connect();
+    try {
+      await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+      await consumer.run({
+        eachBatchAutoResolve: true,
+        eachBatch: ({ batch }) => {
+          for (const message of batch.messages) seen.push(read(batch.topic, batch.partition, message));
+          return Promise.resolve();
+        },
+      });
+      await this.until('enough was seen on Kafka', () => Promise.resolve(enough(seen)), withinMs);
+      return seen;
+    } finally {
+      await consumer.disconnect();
+    }
+  }
+
+  /** Kafka's own command-line programs, as `npm run kafka` starts them; what they print. */
+  async kafkaTool(name: string, options: readonly string[], input = ''): Promise<string> {
+    const env = { ...this.env, KAFKA_BROKERS: this.brokers };
+    const tool = spawn(process.execPath, ['dist/scripts/kafka-tool.js', name, ...options], {
+      env,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    tool.stdin.end(input);
+    return text(tool.stdout);
+  }
+
+  async until(what: string, holds: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
+    for (const end = Date.now() + withinMs; Date.now() < end; await sleep(100)) {
+      if (await holds()) return;
+    }
+    const logs = [...this.parts.keys()].map((name) => `--- ${name}\n${this.log(name)}`).join('\n');
+    throw new Error(`waited in vain until ${what}\n${logs}`);
+  }
+}
+
+function read(topic: string, partition: number, message: KafkaMessage): Seen {
+  const value = message.value?.toString() ?? '';
+  return {
+    topic,
+    partition,
+    key: message.key?.toString() ?? null,
+    headers: texts(message.headers ?? {}),
+    value,
+    data: parsed(value),
+  };
+}
+
+function texts(headers: IHeaders): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
+}
+
+function parsed(value: string): Record<string, unknown> {
+  try {
+    return JSON.parse(value) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
