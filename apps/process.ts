@@ -16,7 +16,10 @@ export interface Running {
 const closeMs = 10_000;
 
 /** Runs one of our processes until a signal; a second signal ends it at once. */
-export async function runProcess(name: string, start: (settings: Settings, logger: LoggerService) => Promise<Running>): Promise<void> {
+export async function runProcess(
+  name: string,
+  start: (settings: Settings, logger: LoggerService) => Promise<Running>,
+): Promise<void> {
   let logger = new JsonLines('info');
   let running: Running | undefined;
   let ending = false;
@@ -67,7 +70,14 @@ function messageOf(error: unknown): string {
 }
 
 /** What Nest says while it puts itself together; of use only to whoever looks for a fault there. */
-const construction = new Set(['InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestFactory', 'NestApplication', 'NestMicroservice']);
+const construction = new Set([
+  'InstanceLoader',
+  'RoutesResolver',
+  'RouterExplorer',
+  'NestFactory',
+  'NestApplication',
+  'NestMicroservice',
+]);
 
 const nestLevels: Readonly<Record<LogLevelName, LogLevel>> = {
   fatal: 'fatal',
@@ -98,9 +108,9 @@ export class JsonLines extends ConsoleLogger {
     else super.error(message, ...rest);
   }
 
-  protected override getJsonLogObject(...[message, options]: Parameters<ConsoleLogger['getJsonLogObject']>): ReturnType<
-    ConsoleLogger['getJsonLogObject']
-  > {
+  protected override getJsonLogObject(
+    ...[message, options]: Parameters<ConsoleLogger['getJsonLogObject']>
+  ): ReturnType<ConsoleLogger['getJsonLogObject']> {
     const level = Object.entries(nestLevels).find(([, nest]) => nest === options.logLevel)?.[0] ?? 'info';
     const said = typeof message === 'object' && message !== null ? message : { msg: String(message) };
     const line = {

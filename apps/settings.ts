@@ -44,12 +44,18 @@ export function readSettings(env: Environment): Settings {
   const reading = new Reading(env);
   const accounts = reading.text('REDRESS_ACCOUNTS') === undefined ? ownAccounts(reading) : listedAccounts(reading);
   const settings: Settings = {
-    databaseUrl: reading.needed('DATABASE_URL', 'the address of the PostgreSQL database, postgres://user:password@host:5432/name', isPostgres),
+    databaseUrl: reading.needed(
+      'DATABASE_URL',
+      'the address of the PostgreSQL database, postgres://user:password@host:5432/name',
+      isPostgres,
+    ),
     kafka: kafka(reading),
     port: port(reading),
     ...accounts,
     logLevel: oneOf(reading, 'LOG_LEVEL', logLevels) ?? 'info',
-    adminKey: reading.secret('ADMIN_KEY', 'a key of at least 16 visible ASCII characters', (key) => /^[\x21-\x7e]{16,}$/.test(key)) ?? null,
+    adminKey:
+      reading.secret('ADMIN_KEY', 'a key of at least 16 visible ASCII characters', (key) => /^[\x21-\x7e]{16,}$/.test(key)) ??
+      null,
     dir: reading.text('REDRESS_DIR') ?? '.redress',
     movableClock: oneOf(reading, 'MOVABLE_CLOCK', ['true', 'false']) === 'true',
     admission: { factsMaxAgeMs: 60_000 },
@@ -110,7 +116,11 @@ class Reading {
   }
 }
 
-const listOf = (text: string) => text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
+const listOf = (text: string) =>
+  text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
 const isPostgres = (value: string) => /^postgres(ql)?:$/.test(URL.parse(value)?.protocol ?? '');
 const isHttp = (value: string) => /^https?:$/.test(URL.parse(value)?.protocol ?? '');
 const isLiveKey = (key: string) => {
@@ -131,7 +141,8 @@ function port(reading: Reading): number {
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
 
 function kafka(reading: Reading): KafkaConnection | null {
-  const areBrokers = (value: string) => listOf(value).length > 0 && listOf(value).every((broker) => /^[^\s:/]+:\d{1,5}$/.test(broker));
+  const areBrokers = (value: string) =>
+    listOf(value).length > 0 && listOf(value).every((broker) => /^[^\s:/]+:\d{1,5}$/.test(broker));
   reading.plain('KAFKA_BROKERS', 'a comma list of host:port', areBrokers);
   const ssl = oneOf(reading, 'KAFKA_SSL', ['true', 'false']) === 'true';
   const mechanism = oneOf(reading, 'KAFKA_SASL_MECHANISM', mechanisms);
@@ -144,16 +155,28 @@ function kafka(reading: Reading): KafkaConnection | null {
   });
   const brokers = reading.list('KAFKA_BROKERS');
   if (brokers.length === 0) return null;
-  const sasl = mechanism !== undefined && username !== undefined && password !== undefined ? { mechanism, username, password } : undefined;
-  return { brokers, clientId: 'redress', ...(ssl ? { ssl } : {}), ...(sasl === undefined ? {} : { sasl: sasl as NonNullable<KafkaConnection['sasl']> }) };
+  const sasl =
+    mechanism !== undefined && username !== undefined && password !== undefined ? { mechanism, username, password } : undefined;
+  return {
+    brokers,
+    clientId: 'redress',
+    ...(ssl ? { ssl } : {}),
+    ...(sasl === undefined ? {} : { sasl: sasl as NonNullable<KafkaConnection['sasl']> }),
+  };
 }
 
 /** Of variables that belong together, some are set: the others are missing. Returns whether any is set. */
-function allOrNone(reading: Reading, what: string, should: Readonly<Record<string, string>>, alsoCounts: readonly string[] = []): boolean {
+function allOrNone(
+  reading: Reading,
+  what: string,
+  should: Readonly<Record<string, string>>,
+  alsoCounts: readonly string[] = [],
+): boolean {
   const names = Object.keys(should);
   if ([...names, ...alsoCounts].every((name) => reading.text(name) === undefined)) return false;
   for (const name of names) {
-    if (reading.text(name) === undefined) reading.wrong(`${name} is missing while other settings of ${what} are set: it should be ${should[name]}`);
+    if (reading.text(name) === undefined)
+      reading.wrong(`${name} is missing while other settings of ${what} are set: it should be ${should[name]}`);
   }
   return true;
 }
@@ -199,14 +222,22 @@ function ownAccounts(reading: Reading): Accounts {
   const merchantId = reading.text('ZAMP_MERCHANT_ID') ?? '';
   const zampKey = reading.text('ZAMP_API_KEY') ?? '';
   return {
-    stripeAccounts: stripe ? [{ account, apiKey, webhookSecrets: reading.list('STRIPE_WEBHOOK_SECRET'), apiBase: stripeBase }] : [],
-    zampAccounts: zamp ? [{ account, merchantId, apiKey: zampKey, secret, previousSecret, apiBase: zampBase, webhookAddresses }] : [],
+    stripeAccounts: stripe
+      ? [{ account, apiKey, webhookSecrets: reading.list('STRIPE_WEBHOOK_SECRET'), apiBase: stripeBase }]
+      : [],
+    zampAccounts: zamp
+      ? [{ account, merchantId, apiKey: zampKey, secret, previousSecret, apiBase: zampBase, webhookAddresses }]
+      : [],
   };
 }
 
-const providerVariables = ['STRIPE_API_KEY', 'STRIPE_WEBHOOK_SECRET', 'STRIPE_API_BASE', 'ZAMP_API_BASE', 'ZAMP_MERCHANT_ID'].concat(
-  ['ZAMP_API_KEY', 'ZAMP_SECRET', 'ZAMP_WEBHOOK_ADDRESSES'],
-);
+const providerVariables = [
+  'STRIPE_API_KEY',
+  'STRIPE_WEBHOOK_SECRET',
+  'STRIPE_API_BASE',
+  'ZAMP_API_BASE',
+  'ZAMP_MERCHANT_ID',
+].concat(['ZAMP_API_KEY', 'ZAMP_SECRET', 'ZAMP_WEBHOOK_ADDRESSES']);
 
 /**
  * Several accounts, from a file:

@@ -84,7 +84,13 @@ export async function runningApi(env: Readonly<Record<string, string>> = {}) {
     const parsed = media.includes('json') ? (JSON.parse(text) as Body) : ({} as Body);
     if (media.includes('json')) documented.check(method, path, response.status, parsed);
     const { data } = parsed;
-    return { status: response.status, headers: response.headers, text, body: parsed, data: Array.isArray(data) ? (data as Body[]) : [] };
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: parsed,
+      data: Array.isArray(data) ? (data as Body[]) : [],
+    };
   };
 
   return {
@@ -109,6 +115,7 @@ export async function runningApi(env: Readonly<Record<string, string>> = {}) {
     /** As far as the api can tell, the database has gone. */
     loseDatabase: () => database.drop(),
     close: async () => {
+      if (!source.isInitialized) return;
       await api.close();
       await simulators.close();
       await source.destroy();
@@ -134,11 +141,18 @@ function workerOver(
     },
   };
   const settings = { atOnce: 20, leaseMs: 30_000, callMs: 10_000 };
-  const run = new RunOperations(new PostgresOperations(source), book, providers, new RecordAnswers(book, providers), settings, log);
+  const run = new RunOperations(
+    new PostgresOperations(source),
+    book,
+    providers,
+    new RecordAnswers(book, providers),
+    settings,
+    log,
+  );
   const handle = new HandleDeliveries(new PostgresDeliveries(source, new Unheard()), book, providers, log);
   const events = new PostgresLog(source);
   return async () => {
-    for (let did = 1; did > 0; ) {
+    for (let did = 1; did > 0;) {
       did = await run.round();
       while (run.busy > 0) await new Promise((tick) => setTimeout(tick, 5));
       did += await handle.round(100);
@@ -156,17 +170,24 @@ class Unheard extends Wake {
 }
 
 async function contents(source: DataSource): Promise<string> {
-  const tables = (await source.query("select tablename from pg_tables where schemaname = 'public' order by 1")) as { tablename: string }[];
+  const tables = (await source.query("select tablename from pg_tables where schemaname = 'public' order by 1")) as {
+    tablename: string;
+  }[];
   const hash = createHash('sha256');
   for (const { tablename } of tables) {
-    const [row] = (await source.query(`select md5(string_agg(t::text, '|' order by t::text)) as rows from "${tablename}" t`)) as [object];
+    const [row] = (await source.query(`select md5(string_agg(t::text, '|' order by t::text)) as rows from "${tablename}" t`)) as [
+      object,
+    ];
     hash.update(`${tablename}${JSON.stringify(row)}`);
   }
   return hash.digest('hex');
 }
 
 type Operation = { readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, object>> }>> };
-type OpenApi = { readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>; readonly components: { readonly schemas: object } };
+type OpenApi = {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly schemas: object };
+};
 
 /** Holds answers to the OpenAPI document: a status that is not in it, or a body that is not as it says, fails the spec. */
 class Documented {

@@ -20,7 +20,11 @@ export class EventsController {
   })
   async list(@Req() request: CallerRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
     const query = queryOf(EventsQuery, request);
-    const { entries, next } = await this.feed.page(readOrdinal('events', 'after', query.after) ?? 0n, query.limit, filterOf(query));
+    const { entries, next } = await this.feed.page(
+      readOrdinal('events', 'after', query.after) ?? 0n,
+      query.limit,
+      filterOf(query),
+    );
     void reply.header('content-type', 'application/json');
     // Written by hand around the data's own bytes.
     return `{"data":[${entries.map(structuredEvent).join(',')}],"nextCursor":${JSON.stringify(writeCursor('events', next))}}`;
@@ -39,7 +43,10 @@ export class EventsController {
     // A client that comes back has the header beside the address it began with; the header is the newer word.
     const resumed = typeof last === 'string' && last !== '' ? readOrdinal('events', 'Last-Event-ID', last) : null;
     const after = resumed ?? readOrdinal('events', 'after', query.after) ?? 0n;
-    void reply.header('content-type', 'text/event-stream').header('cache-control', 'no-cache, no-transform').header('x-accel-buffering', 'no');
+    void reply
+      .header('content-type', 'text/event-stream')
+      .header('cache-control', 'no-cache, no-transform')
+      .header('x-accel-buffering', 'no');
     return this.feed.stream(after, filterOf(query));
   }
 }

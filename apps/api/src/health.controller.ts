@@ -43,7 +43,8 @@ export class HealthController implements BeforeApplicationShutdown {
   })
   async ready(): Promise<Health> {
     if (this.stopping) throw new Refusal('unavailable', { detail: 'It is stopping.' });
-    if (!(await this.views.isReady())) throw new Refusal('unavailable', { detail: 'The database is not migrated to this version.' });
+    if (!(await this.views.isReady()))
+      throw new Refusal('unavailable', { detail: 'The database is not migrated to this version.' });
     return ok;
   }
 

@@ -5,7 +5,10 @@ import type { RefundChanged } from '#contracts/refund-events';
 import type { RefundHistory, RefundView } from '#persistence/views';
 
 /** Within a millisecond causes come before what they cause. */
-const order = { command: 0, webhook: 1, call: 2, decision: 3, event: 3, operation: 4 } as const satisfies Record<HistoryEntry['kind'], number>;
+const order = { command: 0, webhook: 1, call: 2, decision: 3, event: 3, operation: 4 } as const satisfies Record<
+  HistoryEntry['kind'],
+  number
+>;
 
 /** What only our rules, or a person, decide; every other event is told because a provider reported something. */
 const decisions: ReadonlySet<string> = new Set(['awaiting_approval', 'approved', 'rejected', 'canceled']);
@@ -20,7 +23,14 @@ function* orders({ refund, origin }: RefundView, { commands }: RefundHistory): G
   // A request over Kafka is kept with the refund it made.
   if (origin?.door === 'kafka') {
     const { source, id: key } = origin;
-    yield { at: refund.createdAt.toISOString(), kind: 'command', summary: `RequestRefund from ${source} over Kafka`, door: 'kafka', source, key };
+    yield {
+      at: refund.createdAt.toISOString(),
+      kind: 'command',
+      summary: `RequestRefund from ${source} over Kafka`,
+      door: 'kafka',
+      source,
+      key,
+    };
   }
   for (const { receivedAt, type, door, source, key, answer } of commands) {
     const { code } = JSON.parse(answer) as { code?: Code };
@@ -30,7 +40,7 @@ function* orders({ refund, origin }: RefundView, { commands }: RefundHistory): G
       at: receivedAt.toISOString(),
       kind: 'command',
       summary: `${name} from ${source} over ${door === 'http' ? 'HTTP' : 'Kafka'}${refused}`,
-      ...{ door, source, key },
+      door, source, key,
       ...(code === undefined ? {} : { code }),
     };
   }
@@ -44,12 +54,24 @@ function* told({ events }: RefundHistory): Generator<HistoryEntry> {
     const { refund, previousStatus } = JSON.parse(data) as Partial<RefundChanged>;
     if (decisions.has(name) && refund !== undefined) {
       const { rejection, amount, currency } = refund;
-      const why = rejection === null ? (amount === null ? '' : `: ${amount} ${currency}`) : `: ${rejection.code}. ${rejection.detail}`;
+      const why =
+        rejection === null ? (amount === null ? '' : `: ${amount} ${currency}`) : `: ${rejection.code}. ${rejection.detail}`;
       const code = rejection === null ? {} : { code: rejection.code };
       yield { at, kind: 'decision', summary: `${name}${why}`.slice(0, 1000), ...code, eventId, ...cause };
     }
-    const moved = refund === undefined || previousStatus == null || previousStatus === refund.status ? '' : ` (${previousStatus} to ${refund.status})`;
-    yield { at, kind: 'event', summary: `${type}${moved}`, eventId, topic, ...(position === null ? {} : { position: Number(position) }), ...cause };
+    const moved =
+      refund === undefined || previousStatus == null || previousStatus === refund.status
+        ? ''
+        : ` (${previousStatus} to ${refund.status})`;
+    yield {
+      at,
+      kind: 'event',
+      summary: `${type}${moved}`,
+      eventId,
+      topic,
+      ...(position === null ? {} : { position: Number(position) }),
+      ...cause,
+    };
   }
 }
 
@@ -60,7 +82,7 @@ function* work({ operations }: RefundHistory): Generator<HistoryEntry> {
       at: createdAt.toISOString(),
       kind: 'operation',
       summary: `${kind} of ${target}: ${now}`.slice(0, 1000),
-      ...{ operationId, attempt },
+      operationId, attempt,
       ...(key === null ? {} : { key }),
     };
   }
@@ -73,7 +95,7 @@ function* calls(history: RefundHistory): Generator<HistoryEntry> {
       at: startedAt.toISOString(),
       kind: 'call',
       summary: `${call}: ${result}${httpStatus === null ? '' : ` ${httpStatus}`} in ${ms} ms`.slice(0, 1000),
-      ...{ operationId, attempt },
+      operationId, attempt,
       ...(key === null ? {} : { key }),
       ...(requestId === null ? {} : { requestId }),
       ...(httpStatus === null ? {} : { httpStatus }),

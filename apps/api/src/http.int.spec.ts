@@ -19,7 +19,14 @@ describeWithDatabase('The HTTP door', () => {
     ['an id that no id is as long as', 'GET', `/v1/refunds/${'x'.repeat(400)}`, {}, 404, 'not_found'],
     ['a body that is no JSON', 'POST', '/v1/refunds', { raw: '{"a":', headers: json }, 400, 'not_json'],
     ['a body that is nothing', 'POST', '/v1/refunds', { raw: '', headers: json }, 400, 'not_json'],
-    ['a body of another kind', 'POST', '/v1/refunds', { raw: 'a=1', headers: { 'content-type': 'text/plain' } }, 415, 'unsupported_media_type'],
+    [
+      'a body of another kind',
+      'POST',
+      '/v1/refunds',
+      { raw: 'a=1', headers: { 'content-type': 'text/plain' } },
+      415,
+      'unsupported_media_type',
+    ],
     ['a body without a kind', 'POST', '/v1/refunds', { raw: new Uint8Array([123, 125]) }, 415, 'unsupported_media_type'],
     ['a body too large', 'POST', '/v1/refunds', { raw: 'x'.repeat(256 * 1024 + 1), headers: json }, 413, 'body_too_large'],
   ] as const)('answers %s as problem+json', async (_, method, path, more, status, code) => {
@@ -40,18 +47,22 @@ describeWithDatabase('The HTTP door', () => {
   });
 
   it('keeps a request id that the caller gave, unless it could not stand in a header or a log', async () => {
-    const given = (id: string) => api.get('/health/live', { headers: { 'x-request-id': id } }).then(({ headers }) => headers.get('x-request-id'));
+    const given = (id: string) =>
+      api.get('/health/live', { headers: { 'x-request-id': id } }).then(({ headers }) => headers.get('x-request-id'));
     expect(await given('mine-1')).toBe('mine-1');
     expect(await given('two words')).toMatch(/^[\w-]{36}$/);
   });
 
-  it.each(['', 'Bearer', 'Bearer wrong', 'Basic YTpi', 'a-key-for-this-spec-alone'])('refuses the authorization "%s"', async (authorization) => {
-    for (const path of ['/v1/refunds', '/v1/events/stream', '/v1/attention']) {
-      const answer = await api.get(path, { headers: { authorization } });
-      expect(answer).toMatchObject({ status: 401, body: { code: 'unauthorized' } });
-      expect(answer.headers.get('www-authenticate')).toBe('Bearer');
-    }
-  });
+  it.each(['', 'Bearer', 'Bearer wrong', 'Basic YTpi', 'a-key-for-this-spec-alone'])(
+    'refuses the authorization "%s"',
+    async (authorization) => {
+      for (const path of ['/v1/refunds', '/v1/events/stream', '/v1/attention']) {
+        const answer = await api.get(path, { headers: { authorization } });
+        expect(answer).toMatchObject({ status: 401, body: { code: 'unauthorized' } });
+        expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+      }
+    },
+  );
 
   it('shows health, metrics and its documents to everybody', async () => {
     for (const path of ['/health/live', '/health/ready', '/metrics', '/docs', '/openapi.json', '/asyncapi.json']) {
@@ -61,7 +72,9 @@ describeWithDatabase('The HTTP door', () => {
     const { text: metrics } = await api.get('/metrics');
     expect(metrics).toContain('redress_database_up 1');
     expect(metrics).toContain('redress_backlog{of="operations_due"} 0');
-    expect(metrics).toMatch(/redress_http_request_duration_seconds_count\{method="GET",route="\/v1\/refunds\/:id",status="404"\} 1/);
+    expect(metrics).toMatch(
+      /redress_http_request_duration_seconds_count\{method="GET",route="\/v1\/refunds\/:id",status="404"\} 1/,
+    );
   });
 
   it('has no clock to move where that is not allowed', async () => {

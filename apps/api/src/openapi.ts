@@ -1,6 +1,16 @@
 /* The OpenAPI document: paths from the controllers, schemas from the messages of libs/contracts. Nothing is described a second time. */
 import { applyDecorators, type INestApplication } from '@nestjs/common';
-import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse, DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import {
+  ApiBody,
+  ApiHeader,
+  ApiOperation,
+  ApiParam,
+  ApiQuery,
+  ApiResponse,
+  DocumentBuilder,
+  SwaggerModule,
+  type OpenAPIObject,
+} from '@nestjs/swagger';
 import { codes, type Code } from '#contracts/codes';
 import type { Class, JsonSchema } from '#contracts/fields';
 import { jsonSchema, openApiSchemas } from '#contracts/schemas';
@@ -28,9 +38,11 @@ const $ref = (schema: string) => ({ $ref: `#/components/schemas/${schema}` });
 export function Describe(operation: Described): MethodDecorator {
   const { does, takes, query, params = {}, answers, media = 'application/json', refuses = [], idempotencyKey, open } = operation;
   const [status, schema, about] = answers;
-  const everywhere: readonly Code[] = open === true ? ['internal'] : ['unauthorized', 'internal', 'unavailable'];
+  const everywhere: readonly Code[] =
+    open === true ? ['bad_request', 'internal'] : ['bad_request', 'unauthorized', 'internal', 'unavailable'];
   const ofQuery: readonly Code[] = query === undefined ? [] : ['validation_failed'];
-  const ofBody: readonly Code[] = takes === undefined ? [] : ['not_json', 'validation_failed', 'unsupported_media_type', 'body_too_large'];
+  const ofBody: readonly Code[] =
+    takes === undefined ? [] : ['not_json', 'validation_failed', 'unsupported_media_type', 'body_too_large'];
   const ofKey: readonly Code[] = idempotencyKey === undefined ? [] : ['validation_failed', 'idempotency_key_reused'];
   const refusals = new Set([...everywhere, ...ofQuery, ...ofBody, ...ofKey, ...refuses]);
   return applyDecorators(
@@ -51,7 +63,9 @@ export function Describe(operation: Described): MethodDecorator {
     ApiResponse({
       status,
       description: about,
-      ...(schema === null ? {} : { content: { [media]: { schema: media === 'application/json' ? $ref(schema) : { type: 'string' } } } }),
+      ...(schema === null
+        ? {}
+        : { content: { [media]: { schema: media === 'application/json' ? $ref(schema) : { type: 'string' } } } }),
     }),
     ...problemsOf([...refusals]),
   );

@@ -31,7 +31,11 @@ export class OversightController {
 
   @ApiTags('Attention')
   @Get('attention')
-  @Describe({ does: 'List what needs a person, newest first', query: PageQuery, answers: [200, 'AttentionPage', 'A page of it.'] })
+  @Describe({
+    does: 'List what needs a person, newest first',
+    query: PageQuery,
+    answers: [200, 'AttentionPage', 'A page of it.'],
+  })
   async attention(@Req() request: CallerRequest): Promise<AttentionPage> {
     const { limit, cursor } = queryOf(PageQuery, request);
     const found = await this.views.attention(readMoment(cursor), limit + 1);
@@ -45,7 +49,11 @@ export class OversightController {
 
   @ApiTags('Webhooks')
   @Get('webhooks')
-  @Describe({ does: 'List webhooks received, newest first', query: WebhooksQuery, answers: [200, 'WebhookDeliveryPage', 'A page of them.'] })
+  @Describe({
+    does: 'List webhooks received, newest first',
+    query: WebhooksQuery,
+    answers: [200, 'WebhookDeliveryPage', 'A page of them.'],
+  })
   async webhooks(@Req() request: CallerRequest): Promise<WebhookDeliveryPage> {
     const { limit, cursor, ...filter } = queryOf(WebhooksQuery, request);
     const { data, next } = await this.views.deliveryPage(filter, readOrdinal('webhooks', 'cursor', cursor), limit);
@@ -121,7 +129,7 @@ function attentionItem(attended: Attended): AttentionItem {
 function delivery(row: Omit<DeliveryRow, 'body'>): WebhookDelivery {
   const { id, account, provider, noticeId, type, disposition, detail, refundId, digest, sentFrom, receivedAt, handledAt } = row;
   return {
-    ...{ id, account, provider: provider as Provider, noticeId, type, disposition, detail, refundId, digest },
+    id, account, provider: provider as Provider, noticeId, type, disposition, detail, refundId, digest,
     from: sentFrom,
     receivedAt: receivedAt.toISOString(),
     handledAt: handledAt === null ? null : handledAt.toISOString(),

@@ -118,7 +118,10 @@ export class ProblemFilter implements ExceptionFilter {
     if (body.status === 401) void reply.header('www-authenticate', 'Bearer');
     if (body.status === 405) void reply.header('allow', allowedMethods(request).join(', '));
     // As bytes, else Fastify adds a charset, which this media type does not have.
-    void reply.status(body.status).header('content-type', 'application/problem+json').send(Buffer.from(JSON.stringify(body)));
+    void reply
+      .status(body.status)
+      .header('content-type', 'application/problem+json')
+      .send(Buffer.from(JSON.stringify(body)));
   }
 
   private refusalOf(error: unknown, request: FastifyRequest): Refusal {

@@ -13,7 +13,11 @@ export interface CallerRequest extends FastifyRequest {
 }
 
 /** The body of a command; `known` is what the path says already. */
-export function bodyOf<T extends object>(kind: Class<T>, request: FastifyRequest, known: Readonly<Record<string, unknown>> = {}): T {
+export function bodyOf<T extends object>(
+  kind: Class<T>,
+  request: FastifyRequest,
+  known: Readonly<Record<string, unknown>> = {},
+): T {
   const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
   const media = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
   if (bytes.length > 0 && media !== 'application/json') throw new Refusal('unsupported_media_type');
@@ -89,7 +93,12 @@ export class RefundsQuery extends PageQuery {
   @OfPayment()
   declare readonly paymentId?: string;
 
-  @Text({ max: 255, about: "Any id: ours, the provider's, the payment's, your reference or idempotency key.", example: 're_3QxYz', optional: true })
+  @Text({
+    max: 255,
+    about: "Any id: ours, the provider's, the payment's, your reference or idempotency key.",
+    example: 're_3QxYz',
+    optional: true,
+  })
   declare readonly q?: string;
 
   @Time({ about: 'Only what was stored then or later.', example: '2026-01-31T09:30:00Z', optional: true })

@@ -75,7 +75,17 @@ export class WebhooksController {
     if (!received.ok) {
       const { code, detail } = received.error;
       const told = `${code}: ${detail}`;
-      await this.batcher.submit({ account, provider, noticeId: null, type: null, body: null, digest, from, disposition: 'rejected', detail: told });
+      await this.batcher.submit({
+        account,
+        provider,
+        noticeId: null,
+        type: null,
+        body: null,
+        digest,
+        from,
+        disposition: 'rejected',
+        detail: told,
+      });
       this.logger.warn({ msg: 'webhook refused', why: code, ...about });
       throw new Refusal('webhook_refused', { detail });
     }

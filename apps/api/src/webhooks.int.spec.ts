@@ -29,8 +29,14 @@ describeWithDatabase('A webhook', () => {
     const body = event('balance.available', { id: 'bal_1' });
     expect(await deliver(body)).toMatchObject({ status: 200, body: { received: true } });
     const kept = await newest();
-    expect(kept).toMatchObject({ provider: 'stripe', type: 'balance.available', disposition: null, from: '127.0.0.1', handledAt: null });
-    expect((await api.get(`/v1/webhooks/${kept?.['id']}`)).body).toMatchObject({ body });
+    expect(kept).toMatchObject({
+      provider: 'stripe',
+      type: 'balance.available',
+      disposition: null,
+      from: '127.0.0.1',
+      handledAt: null,
+    });
+    expect((await api.get(`/v1/webhooks/${String(kept?.['id'])}`)).body).toMatchObject({ body });
     await api.work();
     expect(await newest()).toMatchObject({ disposition: 'unknown', handledAt: expect.any(String) });
   });
@@ -40,7 +46,7 @@ describeWithDatabase('A webhook', () => {
     const asked = { provider: 'stripe', paymentId, amount: 100, currency: 'USD' };
     const { body } = await api.post('/v1/refunds', asked, { key: 'followed' });
     await api.work();
-    const { body: pending } = await api.get(`/v1/refunds/${body['id']}`);
+    const { body: pending } = await api.get(`/v1/refunds/${String(body['id'])}`);
     expect(pending).toMatchObject({ status: 'pending' });
     const id = String(pending['providerRefundId']);
     await fetch(`${api.simulators}/control/refunds/${id}`, {
@@ -48,11 +54,22 @@ describeWithDatabase('A webhook', () => {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ status: 'succeeded' }),
     });
-    await deliver(event('refund.updated', { id, object: 'refund', status: 'succeeded', amount: 100, currency: 'usd', payment_intent: paymentId }));
+    await deliver(
+      event('refund.updated', {
+        id,
+        object: 'refund',
+        status: 'succeeded',
+        amount: 100,
+        currency: 'usd',
+        payment_intent: paymentId,
+      }),
+    );
     await api.work();
-    expect((await api.get(`/v1/refunds/${body['id']}`)).body).toMatchObject({ status: 'succeeded' });
-    const story = await api.get(`/v1/refunds/${body['id']}/history`);
-    expect(story.data).toContainEqual(expect.objectContaining({ kind: 'webhook', disposition: 'applied', noticeId: expect.any(String) }));
+    expect((await api.get(`/v1/refunds/${String(body['id'])}`)).body).toMatchObject({ status: 'succeeded' });
+    const story = await api.get(`/v1/refunds/${String(body['id'])}/history`);
+    expect(story.data).toContainEqual(
+      expect.objectContaining({ kind: 'webhook', disposition: 'applied', noticeId: expect.any(String) }),
+    );
   });
 
   it('that comes twice is a duplicate the second time, also when both come at once', async () => {
@@ -74,15 +91,18 @@ describeWithDatabase('A webhook', () => {
     const kept = await newest();
     const digest = createHash('sha256').update(body).digest('hex');
     expect(kept).toMatchObject({ disposition: 'rejected', digest, noticeId: null, handledAt: expect.any(String) });
-    expect((await api.get(`/v1/webhooks/${kept?.['id']}`)).body).toMatchObject({ body: null });
-    expect(await api.post(`/v1/webhooks/${kept?.['id']}/replay`)).toMatchObject({ status: 409, body: { code: 'not_replayable' } });
+    expect((await api.get(`/v1/webhooks/${String(kept?.['id'])}`)).body).toMatchObject({ body: null });
+    expect(await api.post(`/v1/webhooks/${String(kept?.['id'])}/replay`)).toMatchObject({
+      status: 409,
+      body: { code: 'not_replayable' },
+    });
   });
 
   it('is handled once more when a person says so', async () => {
     await deliver(event('balance.available', { id: 'bal_3' }));
     await api.work();
     const kept = await newest();
-    expect(await api.post(`/v1/webhooks/${kept?.['id']}/replay`)).toMatchObject({ status: 202, body: { disposition: null } });
+    expect(await api.post(`/v1/webhooks/${String(kept?.['id'])}/replay`)).toMatchObject({ status: 202, body: { disposition: null } });
     await api.work();
     expect(await newest()).toMatchObject({ id: kept?.['id'], disposition: 'unknown' });
     for (const id of ['x', '00000000-0000-4000-8000-000000000000']) {
@@ -92,17 +112,27 @@ describeWithDatabase('A webhook', () => {
   });
 
   it('from Zamp is read by its own rules', async () => {
-    const body = JSON.stringify({ transaction_type: 'refund', transaction_id: 'zr_1', data: { id: 'zr_1', status: 'completed' } });
+    const body = JSON.stringify({
+      transaction_type: 'refund',
+      transaction_id: 'zr_1',
+      data: { id: 'zr_1', status: 'completed' },
+    });
     const signature = createHash('sha256').update('zr_1,completed:zamp_secret_simulated').digest('base64');
     const send = (given: string) =>
-      api.call('POST', '/webhooks/zamp/default', { raw: body, headers: { authorization: '', 'content-type': 'application/json', 'x-zamp-signature': given } });
+      api.call('POST', '/webhooks/zamp/default', {
+        raw: body,
+        headers: { authorization: '', 'content-type': 'application/json', 'x-zamp-signature': given },
+      });
     expect(await send(signature)).toMatchObject({ status: 200 });
     expect(await send(`A${signature.slice(1)}`)).toMatchObject({ status: 400 });
   });
 
   it('for an account that nobody configured goes nowhere', async () => {
     const body = event('balance.available', { id: 'bal_4' });
-    expect(await deliver(body, signed(body), '/webhooks/stripe/other')).toMatchObject({ status: 404, body: { code: 'not_found' } });
+    expect(await deliver(body, signed(body), '/webhooks/stripe/other')).toMatchObject({
+      status: 404,
+      body: { code: 'not_found' },
+    });
   });
 });
 
@@ -118,15 +148,19 @@ describeWithDatabase('What needs a person', () => {
         );
       }
       const { paymentId } = await api.pay();
-      const { body } = await api.post('/v1/refunds', { provider: 'stripe', paymentId, amount: 100, currency: 'USD' }, { key: 'looked-at' });
+      const { body } = await api.post(
+        '/v1/refunds',
+        { provider: 'stripe', paymentId, amount: 100, currency: 'USD' },
+        { key: 'looked-at' },
+      );
       await api.work();
       await api.source.query(`update refund set attention = 'late_reversal', updated_at = service_now()`);
       const kinds: string[] = [];
-      for (let cursor = ''; ; ) {
+      for (let cursor = ''; ;) {
         const page = await api.get(`/v1/attention?limit=2${cursor}`);
-        kinds.push(...page.data.map(({ kind, why }) => `${kind} ${why}`));
+        kinds.push(...page.data.map(({ kind, why }) => `${String(kind)} ${String(why)}`));
         if (page.body['nextCursor'] === null) break;
-        cursor = `&cursor=${page.body['nextCursor']}`;
+        cursor = `&cursor=${String(page.body['nextCursor'])}`;
       }
       expect(kinds).toEqual(['refund late_reversal', ...Array.from({ length: 3 }, () => 'dead_letter not_json')]);
       expect((await api.get('/v1/attention')).data[0]).toMatchObject({ refund: { id: body['id'] } });

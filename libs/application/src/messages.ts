@@ -1,5 +1,11 @@
 /* How what we hold becomes what we publish: the shapes of libs/contracts, with numbers for amounts and text for times. */
-import type { PaymentBalance, Refund as PublicRefund, RefundSummary, Refundability, Rejection as PublicRejection } from '#contracts/refund-events';
+import type {
+  PaymentBalance,
+  Refund as PublicRefund,
+  RefundSummary,
+  Refundability,
+  Rejection as PublicRejection,
+} from '#contracts/refund-events';
 import type { Provider } from '#contracts/refund-commands';
 import type { Code } from '#contracts/codes';
 import { available, overdrawn, type Payment } from '#domain/payment/payment';

@@ -28,7 +28,8 @@ export function previewRefund(
   const provider = providers.refundsOf(body.account, body.provider);
   if (provider === undefined) return preview(payment, refused('unknown_account'));
   if (referenceHolder !== null) return preview(payment, refused('reference_already_used'));
-  const asked = body.amount === undefined || body.currency === undefined ? null : { amount: BigInt(body.amount), currency: body.currency };
+  const asked =
+    body.amount === undefined || body.currency === undefined ? null : { amount: BigInt(body.amount), currency: body.currency };
   const carried = asked === null ? null : provider.canCarry(asked);
   if (carried !== null && !carried.ok) return preview(payment, carried.error);
   if (payment === null || payment.waiting > 0) return preview(payment, asked);
@@ -74,7 +75,8 @@ function preview(payment: Payment | null, found: Money | Rejection | null, admit
     rejection: rejection === null ? null : publicRejection(rejection),
     amount: money === null ? null : Number(money.amount),
     currency: money?.currency ?? null,
-    availableAfter: wouldBe === 'admitted' && payment !== null && money !== null ? Number(available(payment) - money.amount) : null,
+    availableAfter:
+      wouldBe === 'admitted' && payment !== null && money !== null ? Number(available(payment) - money.amount) : null,
     payment: isKnown ? balance(payment) : null,
     warnings: isKnown && overdrawn(payment) ? ['overdrawn'] : [],
   };

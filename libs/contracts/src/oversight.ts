@@ -48,7 +48,12 @@ export class HistoryEntry {
   @OneOf(codeNames, { about: 'Why a decision was a refusal.', example: 'amount_exceeds_available', optional: true })
   declare readonly code?: Code;
 
-  @Text({ max: 255, about: 'The provider operation, also of a call and of a webhook that waits for a reading.', example: '0b1c', optional: true })
+  @Text({
+    max: 255,
+    about: 'The provider operation, also of a call and of a webhook that waits for a reading.',
+    example: '0b1c',
+    optional: true,
+  })
   declare readonly operationId?: string;
 
   @Whole({ min: 0, about: 'The attempt that an operation or a call belongs to.', example: 1, optional: true })

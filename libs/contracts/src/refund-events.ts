@@ -251,13 +251,25 @@ export class RefundPreview {
   @Inside(Rejection, { about: 'Why, when it would be rejected.', nullable: true })
   declare readonly rejection: Rejection | null;
 
-  @Whole({ min: 1, of: 'minor units', about: 'What would go back, in minor units; null where that is not known yet.', example: 1050, nullable: true })
+  @Whole({
+    min: 1,
+    of: 'minor units',
+    about: 'What would go back, in minor units; null where that is not known yet.',
+    example: 1050,
+    nullable: true,
+  })
   declare readonly amount: number | null;
 
   @Currency({ about: 'ISO 4217; null as long as the amount is.', example: 'USD', nullable: true })
   declare readonly currency: string | null;
 
-  @Whole({ min: 0, of: 'minor units', about: 'What would be left to refund after it, when it would be admitted.', example: 7900, nullable: true })
+  @Whole({
+    min: 0,
+    of: 'minor units',
+    about: 'What would be left to refund after it, when it would be admitted.',
+    example: 7900,
+    nullable: true,
+  })
   declare readonly availableAfter: number | null;
 
   @Inside(PaymentBalance, { about: 'The balance it was decided on; null when nobody has read the payment yet.', nullable: true })
@@ -468,7 +480,11 @@ export class Problem {
   @Text({ max: 1000, about: 'The path that was asked for.', example: '/v1/refunds', optional: true })
   declare readonly instance?: string;
 
-  @OurId('rf', { about: 'The refund that was refused or is in the way, where there is one.', example: 'rf_01HZX3J9', optional: true })
+  @OurId('rf', {
+    about: 'The refund that was refused or is in the way, where there is one.',
+    example: 'rf_01HZX3J9',
+    optional: true,
+  })
   declare readonly refundId?: string;
 }
 

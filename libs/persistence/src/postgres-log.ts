@@ -50,7 +50,8 @@ export class PostgresLog extends EventLog {
     const where = (condition: string, value: unknown) => conditions.push(condition.replace('?', `$${parameters.push(value)}`));
     if (topics !== undefined) where('p.topic = any(?::text[])', topics);
     if (type !== undefined) where('event.type = ?', type);
-    if (payment !== undefined) where('event.payment_key = any(array(select payment_key from payment_alias where name = ?))', payment);
+    if (payment !== undefined)
+      where('event.payment_key = any(array(select payment_key from payment_alias where name = ?))', payment);
     return this.read(
       `select p.position, ${this.events.selection} from event_position p join event on event.ordinal = p.ordinal
        where ${conditions.join(' and ')} order by p.position limit $2`,
