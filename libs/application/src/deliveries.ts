@@ -9,7 +9,8 @@ import { paymentName } from '#application/names';
 import { priorities } from '#application/operations';
 import type { Providers } from '#application/providers';
 import type { Notice, ReceivedNotice } from '#domain/ports/provider-notices';
-import { recordReport } from '#domain/refund/refund';
+import { areKnown } from '#domain/payment/payment';
+import { isKnown } from '#domain/refund/refund';
 
 /** A delivery as it came. Of one that was refused, only the digest of its body is kept. */
 export interface NewDelivery {
@@ -115,8 +116,11 @@ function handleOne(set: WorkingSet, delivery: PendingDelivery, received: Receive
   switch (notice.about) {
     case 'nothing':
       return dispose('unknown', notice.why);
-    case 'payment':
-      return awaitReading(addPaymentRead(set, set.paymentCalled({ account, provider, name: notice.payment })), null);
+    case 'payment': {
+      const payment = set.paymentCalled({ account, provider, name: notice.payment });
+      if (notice.claim !== null && areKnown(payment, notice.claim)) return dispose('stale', 'its totals are known already');
+      return awaitReading(addPaymentRead(set, payment), null);
+    }
     case 'refund':
       return aboutRefund(set, { account, provider }, notice, dispose, awaitReading);
   }
@@ -135,7 +139,7 @@ function aboutRefund(
     set.refundCalled({ ...at, id: providerRefundId }) ??
     (named?.account === at.account && named.provider === at.provider ? named : undefined);
   if (known !== undefined) {
-    if (known.providerRefundId === providerRefundId && claim !== null && recordReport(known, claim).length === 0) {
+    if (claim !== null && isKnown(known, claim)) {
       return dispose('stale', `${claim.providerStatus ?? claim.says} is known already`, known.id);
     }
     const read = { ...at, providerRefundId, refundId: known.id, paymentKey: known.paymentKey };
