@@ -40,7 +40,9 @@ function* orders({ refund, origin }: RefundView, { commands }: RefundHistory): G
       at: receivedAt.toISOString(),
       kind: 'command',
       summary: `${name} from ${source} over ${door === 'http' ? 'HTTP' : 'Kafka'}${refused}`,
-      door, source, key,
+      door,
+      source,
+      key,
       ...(code === undefined ? {} : { code }),
     };
   }
@@ -82,7 +84,8 @@ function* work({ operations }: RefundHistory): Generator<HistoryEntry> {
       at: createdAt.toISOString(),
       kind: 'operation',
       summary: `${kind} of ${target}: ${now}`.slice(0, 1000),
-      operationId, attempt,
+      operationId,
+      attempt,
       ...(key === null ? {} : { key }),
     };
   }
@@ -95,7 +98,8 @@ function* calls(history: RefundHistory): Generator<HistoryEntry> {
       at: startedAt.toISOString(),
       kind: 'call',
       summary: `${call}: ${result}${httpStatus === null ? '' : ` ${httpStatus}`} in ${ms} ms`.slice(0, 1000),
-      operationId, attempt,
+      operationId,
+      attempt,
       ...(key === null ? {} : { key }),
       ...(requestId === null ? {} : { requestId }),
       ...(httpStatus === null ? {} : { httpStatus }),

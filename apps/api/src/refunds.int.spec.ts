@@ -63,14 +63,12 @@ describeWithDatabase('A refund asked for over HTTP', () => {
 
   it('with other content under a used key is refused', async () => {
     const { paymentId } = await api.pay();
-    await ask(order(paymentId), 'reused');
+    const { body } = await ask(order(paymentId), 'reused');
     expect(await ask(order(paymentId, { amount: 1 }), 'reused')).toMatchObject({
       status: 409,
       body: { code: 'idempotency_key_reused' },
     });
-    expect(
-      await api.post(`/v1/refunds/${(await ask(order(paymentId), 'reused')).body['id']}/cancel`, undefined, { key: 'reused' }),
-    ).toMatchObject({
+    expect(await api.post(`/v1/refunds/${String(body['id'])}/cancel`, undefined, { key: 'reused' })).toMatchObject({
       status: 409,
       body: { code: 'idempotency_key_reused' },
     });
@@ -158,7 +156,10 @@ describeWithDatabase('A preview', () => {
 
     expect((await preview(order(unheard))).body).toMatchObject({ wouldBe: 'payment_is_read_first', amount: 1050, payment: null });
     expect((await preview(order(chargeId, { amount: 600 }))).body).toMatchObject({
-      wouldBe: 'admitted', amount: 600, availableAfter: 0, rejection: null,
+      wouldBe: 'admitted',
+      amount: 600,
+      availableAfter: 0,
+      rejection: null,
       payment: { paymentId, available: 600 },
     });
     expect((await preview({ provider: 'stripe', paymentId })).body).toMatchObject({
@@ -167,7 +168,8 @@ describeWithDatabase('A preview', () => {
       currency: 'USD',
     });
     expect((await preview(order(paymentId, { amount: 601 }))).body).toMatchObject({
-      wouldBe: 'rejected', availableAfter: null,
+      wouldBe: 'rejected',
+      availableAfter: null,
       rejection: { code: 'amount_exceeds_available' },
     });
     expect((await preview(order(paymentId, { reference: 'seen' }))).body).toMatchObject({
@@ -248,7 +250,11 @@ describeWithDatabase('What is done to a refund', () => {
     expect(ofKind('decision')[0]).toMatchObject({ summary: 'approved: 1050 USD' });
     expect(ofKind('operation')).toContainEqual(expect.objectContaining({ key: `refund:${String(body['id'])}:1` }));
     expect(ofKind('call')).toContainEqual(
-      expect.objectContaining({ key: `refund:${String(body['id'])}:1`, httpStatus: 200, requestId: expect.stringMatching(/^req_/) }),
+      expect.objectContaining({
+        key: `refund:${String(body['id'])}:1`,
+        httpStatus: 200,
+        requestId: expect.stringMatching(/^req_/),
+      }),
     );
     expect(ofKind('event').at(-1)).toMatchObject({ topic: 'refunds.events.v1', position: expect.any(Number) });
     expect(entries.map(({ at }) => String(at))).toEqual(entries.map(({ at }) => String(at)).toSorted());

@@ -13,8 +13,12 @@ describeWithDatabase('A webhook', () => {
   let count = 0;
   const event = (type: string, object: object) =>
     JSON.stringify({
-      ...{ id: `evt_${(count += 1)}`, object: 'event', type, livemode: false },
-      ...{ created: Math.floor(Date.now() / 1000), data: { object } },
+      id: `evt_${(count += 1)}`,
+      object: 'event',
+      type,
+      livemode: false,
+      created: Math.floor(Date.now() / 1000),
+      data: { object },
     });
   const signed = (body: string, time = Math.floor(Date.now() / 1000), secret = 'whsec_simulated') =>
     `t=${time},v1=${createHmac('sha256', secret).update(`${time}.${body}`).digest('hex')}`;
@@ -102,7 +106,10 @@ describeWithDatabase('A webhook', () => {
     await deliver(event('balance.available', { id: 'bal_3' }));
     await api.work();
     const kept = await newest();
-    expect(await api.post(`/v1/webhooks/${String(kept?.['id'])}/replay`)).toMatchObject({ status: 202, body: { disposition: null } });
+    expect(await api.post(`/v1/webhooks/${String(kept?.['id'])}/replay`)).toMatchObject({
+      status: 202,
+      body: { disposition: null },
+    });
     await api.work();
     expect(await newest()).toMatchObject({ id: kept?.['id'], disposition: 'unknown' });
     for (const id of ['x', '00000000-0000-4000-8000-000000000000']) {
