@@ -158,6 +158,7 @@ function workerOver(
       did += await handle.round(100);
     }
     while ((await events.seal(500)) > 0);
+    await source.query(`select pg_notify('redress_work', 'spec sealed')`);
   };
 }
 

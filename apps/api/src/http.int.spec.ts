@@ -65,7 +65,15 @@ describeWithDatabase('The HTTP door', () => {
   );
 
   it('shows health, metrics and its documents to everybody', async () => {
-    for (const path of ['/health/live', '/health/ready', '/metrics', '/docs', '/openapi.json', '/asyncapi.json']) {
+    for (const path of [
+      '/health/live',
+      '/health/ready',
+      '/metrics',
+      '/docs',
+      '/docs/problems',
+      '/openapi.json',
+      '/asyncapi.json',
+    ]) {
       expect(await api.get(path, { headers: { authorization: '' } })).toMatchObject({ status: 200 });
     }
     await api.get('/v1/refunds/rf_1');
