@@ -101,6 +101,13 @@ export class JsonLines extends ConsoleLogger {
     else super.log(message, ...rest);
   }
 
+  override error(message: unknown, ...rest: unknown[]): void {
+    const context = rest.at(-1);
+    // Thrown to us as well, and said once there.
+    if (context === 'NestApplication' || context === 'ExceptionHandler') this.debug(message, ...rest);
+    else super.error(message, ...rest);
+  }
+
   protected override getJsonLogObject(
     ...[message, options]: Parameters<ConsoleLogger['getJsonLogObject']>
   ): ReturnType<ConsoleLogger['getJsonLogObject']> {

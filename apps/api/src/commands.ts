@@ -43,14 +43,24 @@ export class HttpCommands {
       door: 'http',
       correlationId: null,
       traceparent: traceparent(request),
-      ...{ account, source, key, type, body },
+      account,
+      source,
+      key,
+      type,
+      body,
     });
     if (answer.kind === 'buried') throw new Error('a command over HTTP is never set aside');
     const { repeated, refund } = answer;
     const code = answer.kind === 'refused' ? answer.code : undefined;
     this.logger.log({
-      ...{ msg: `command ${answer.kind}`, type, refundId: refund?.id, code },
-      ...{ repeated, key, caller: source, requestId: request.id },
+      msg: `command ${answer.kind}`,
+      type,
+      refundId: refund?.id,
+      code,
+      repeated,
+      key,
+      caller: source,
+      requestId: request.id,
     });
     if (repeated) void reply.header('idempotent-replayed', 'true');
     if (answer.kind === 'accepted') return answer.refund;

@@ -59,13 +59,17 @@ export class Feed implements BeforeApplicationShutdown {
   stream(after: bigint, filter: FeedFilter): Readable {
     const stop = new AbortController();
     this.streams.add(stop);
-    const readable = Readable.from(this.follow(after, filter, stop.signal), { objectMode: false, highWaterMark: 64 * 1024 });
-    const forget = () => {
+    const readable = Readable.from(
+      this.patiently(this.follow(after, filter, stop.signal), () => readable.destroy()),
+      {
+        objectMode: false,
+        highWaterMark: 64 * 1024,
+      },
+    );
+    readable.once('close', () => {
       this.streams.delete(stop);
       stop.abort();
-    };
-    readable.once('close', forget);
-    this.dropWhenStuck(readable);
+    });
     return readable;
   }
 
@@ -126,16 +130,16 @@ export class Feed implements BeforeApplicationShutdown {
     return page;
   }
 
-  private dropWhenStuck(readable: Readable): void {
-    let patience: NodeJS.Timeout | undefined;
-    readable.on('pause', () => {
-      patience ??= setTimeout(() => readable.destroy(), this.times.patienceMs);
-    });
-    readable.on('resume', () => {
-      clearTimeout(patience);
-      patience = undefined;
-    });
-    readable.once('close', () => clearTimeout(patience));
+  /** Calls `stuck` when what was handed out is not taken for too long: the next piece is asked for only when there is room for it. */
+  private async *patiently(pieces: AsyncIterable<string>, stuck: () => void): AsyncGenerator<string> {
+    for await (const piece of pieces) {
+      const patience = setTimeout(stuck, this.times.patienceMs);
+      try {
+        yield piece;
+      } finally {
+        clearTimeout(patience);
+      }
+    }
   }
 }
 

@@ -1,12 +1,13 @@
 import { Controller, Get, Header, Inject, type BeforeApplicationShutdown } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
+import { codes, type Code } from '#contracts/codes';
 import { asyncApiDocument } from '#contracts/schemas';
 import type { Health } from '#contracts/oversight';
 import { Views } from '#persistence/views';
 import { Open } from './admin-key.js';
 import { Metrics } from './metrics.js';
 import { Describe } from './openapi.js';
-import { Refusal } from './problems.js';
+import { Refusal, statusOf } from './problems.js';
 import { VERSION } from './version.js';
 
 const ok: Health = { status: 'ok' };
@@ -53,6 +54,17 @@ export class HealthController implements BeforeApplicationShutdown {
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
   scrape(): Promise<string> {
     return this.metrics.scrape();
+  }
+
+  /** Where the `type` of a problem leads. */
+  @Get('docs/problems')
+  @ApiExcludeEndpoint()
+  @Header('content-type', 'text/html; charset=utf-8')
+  problems(): string {
+    const rows = Object.entries(statusOf).map(
+      ([code, status]) => `<tr id="${code}"><td><code>${code}</code><td>${status}<td>${codes[code as Code]}`,
+    );
+    return `<!doctype html><title>Problems of Redress</title><h1>Problems</h1><table><tr><th>code<th>status<th>meaning${rows.join('')}</table>`;
   }
 
   @Get('asyncapi.json')

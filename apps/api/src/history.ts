@@ -33,14 +33,16 @@ function* orders({ refund, origin }: RefundView, { commands }: RefundHistory): G
     };
   }
   for (const { receivedAt, type, door, source, key, answer } of commands) {
-    const { code } = answer as { code?: Code };
+    const { code } = JSON.parse(answer) as { code?: Code };
     const name = type.split('.')[1] ?? type;
     const refused = code === undefined ? '' : `, refused: ${code}`;
     yield {
       at: receivedAt.toISOString(),
       kind: 'command',
       summary: `${name} from ${source} over ${door === 'http' ? 'HTTP' : 'Kafka'}${refused}`,
-      ...{ door, source, key },
+      door,
+      source,
+      key,
       ...(code === undefined ? {} : { code }),
     };
   }
@@ -82,7 +84,8 @@ function* work({ operations }: RefundHistory): Generator<HistoryEntry> {
       at: createdAt.toISOString(),
       kind: 'operation',
       summary: `${kind} of ${target}: ${now}`.slice(0, 1000),
-      ...{ operationId, attempt },
+      operationId,
+      attempt,
       ...(key === null ? {} : { key }),
     };
   }
@@ -95,7 +98,8 @@ function* calls(history: RefundHistory): Generator<HistoryEntry> {
       at: startedAt.toISOString(),
       kind: 'call',
       summary: `${call}: ${result}${httpStatus === null ? '' : ` ${httpStatus}`} in ${ms} ms`.slice(0, 1000),
-      ...{ operationId, attempt },
+      operationId,
+      attempt,
       ...(key === null ? {} : { key }),
       ...(requestId === null ? {} : { requestId }),
       ...(httpStatus === null ? {} : { httpStatus }),

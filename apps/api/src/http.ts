@@ -31,7 +31,7 @@ export function httpAdapter(): FastifyAdapter {
         .status(status)
         .header('x-request-id', request.id)
         .header('content-type', 'application/problem+json')
-        .send(JSON.stringify(problem(code, { status })));
+        .send(Buffer.from(JSON.stringify(problem(code, { status }))));
     },
     clientErrorHandler: refuseBrokenHttp,
   });
@@ -41,6 +41,12 @@ export function httpAdapter(): FastifyAdapter {
   instance.addHook('onRoute', (route) => {
     if (!route.url.startsWith('/webhooks/')) route.bodyLimit = commandLimit;
     rememberRoute(instance, route.url, [route.method].flat());
+  });
+  // A connection that was busy when closing began stays open for its client's next request, unless somebody closes it when it rests.
+  instance.addHook('preClose', (done) => {
+    const sweep = setInterval(() => instance.server.closeIdleConnections(), 20);
+    instance.server.once('close', () => clearInterval(sweep));
+    done();
   });
   instance.addHook('onRequest', (request, reply, done) => {
     void reply.header('x-request-id', request.id);

@@ -38,7 +38,8 @@ const $ref = (schema: string) => ({ $ref: `#/components/schemas/${schema}` });
 export function Describe(operation: Described): MethodDecorator {
   const { does, takes, query, params = {}, answers, media = 'application/json', refuses = [], idempotencyKey, open } = operation;
   const [status, schema, about] = answers;
-  const everywhere: readonly Code[] = open === true ? ['internal'] : ['unauthorized', 'internal', 'unavailable'];
+  const everywhere: readonly Code[] =
+    open === true ? ['bad_request', 'internal'] : ['bad_request', 'unauthorized', 'internal', 'unavailable'];
   const ofQuery: readonly Code[] = query === undefined ? [] : ['validation_failed'];
   const ofBody: readonly Code[] =
     takes === undefined ? [] : ['not_json', 'validation_failed', 'unsupported_media_type', 'body_too_large'];

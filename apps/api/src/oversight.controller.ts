@@ -129,7 +129,15 @@ function attentionItem(attended: Attended): AttentionItem {
 function delivery(row: Omit<DeliveryRow, 'body'>): WebhookDelivery {
   const { id, account, provider, noticeId, type, disposition, detail, refundId, digest, sentFrom, receivedAt, handledAt } = row;
   return {
-    ...{ id, account, provider: provider as Provider, noticeId, type, disposition, detail, refundId, digest },
+    id,
+    account,
+    provider: provider as Provider,
+    noticeId,
+    type,
+    disposition,
+    detail,
+    refundId,
+    digest,
     from: sentFrom,
     receivedAt: receivedAt.toISOString(),
     handledAt: handledAt === null ? null : handledAt.toISOString(),

@@ -89,7 +89,7 @@ export function problem(code: Code, { detail, errors, refundId, status }: More, 
     type: `/docs/problems#${code}`,
     title: codes[code],
     status: status ?? statusOf[code],
-    ...(detail === undefined ? {} : { detail: detail.slice(0, 1000) }),
+    ...(detail === undefined || detail === codes[code] ? {} : { detail: detail.slice(0, 1000) }),
     code,
     ...(errors === undefined ? {} : { errors }),
     ...(instance === undefined ? {} : { instance: instance.slice(0, 1000) }),
@@ -117,7 +117,11 @@ export class ProblemFilter implements ExceptionFilter {
     if (body.status === 503) void reply.header('retry-after', retryAfter);
     if (body.status === 401) void reply.header('www-authenticate', 'Bearer');
     if (body.status === 405) void reply.header('allow', allowedMethods(request).join(', '));
-    void reply.status(body.status).header('content-type', 'application/problem+json').send(JSON.stringify(body));
+    // As bytes, else Fastify adds a charset, which this media type does not have.
+    void reply
+      .status(body.status)
+      .header('content-type', 'application/problem+json')
+      .send(Buffer.from(JSON.stringify(body)));
   }
 
   private refusalOf(error: unknown, request: FastifyRequest): Refusal {

@@ -37,9 +37,18 @@ export class RefundsController {
     idempotencyKey: 'required',
     answers: [202, 'Refund', 'Taken on. Events, or the refund itself, tell what becomes of it.'],
     refuses: [
-      ...['idempotency_key_missing', 'unknown_account', 'reference_already_used', 'amount_not_representable'],
-      ...['payment_not_found', 'payment_not_captured', 'payment_not_refundable', 'payment_disputed', 'amount_exceeds_available'],
-      ...['nothing_left_to_refund', 'currency_mismatch', 'expected_available_mismatch'],
+      'idempotency_key_missing',
+      'unknown_account',
+      'reference_already_used',
+      'amount_not_representable',
+      'payment_not_found',
+      'payment_not_captured',
+      'payment_not_refundable',
+      'payment_disputed',
+      'amount_exceeds_available',
+      'nothing_left_to_refund',
+      'currency_mismatch',
+      'expected_available_mismatch',
     ] as const,
   })
   async request(@Req() request: CallerRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<Refund> {
@@ -104,7 +113,9 @@ export class RefundsController {
   @HttpCode(200)
   @Describe({
     does: 'Agree to a refund that awaits approval',
-    ...{ params: id, query: AccountQuery, idempotencyKey: 'optional' },
+    params: id,
+    query: AccountQuery,
+    idempotencyKey: 'optional',
     answers: [200, 'Refund', 'The refund as it is now.'],
     refuses: [...orders, 'not_awaiting_approval', 'own_approval'],
   })
@@ -116,7 +127,10 @@ export class RefundsController {
   @HttpCode(200)
   @Describe({
     does: 'Turn down a refund that awaits approval',
-    ...{ params: id, query: AccountQuery, takes: 'RejectRefundBody', idempotencyKey: 'optional' },
+    params: id,
+    query: AccountQuery,
+    takes: 'RejectRefundBody',
+    idempotencyKey: 'optional',
     answers: [200, 'Refund', 'The refund as it is now.'],
     refuses: [...orders, 'not_awaiting_approval'],
   })
@@ -128,7 +142,9 @@ export class RefundsController {
   @HttpCode(200)
   @Describe({
     does: 'Take back a refund that has not been sent',
-    ...{ params: id, query: AccountQuery, idempotencyKey: 'optional' },
+    params: id,
+    query: AccountQuery,
+    idempotencyKey: 'optional',
     answers: [200, 'Refund', 'The refund as it is now.'],
     refuses: [...orders, 'not_cancelable'],
   })
@@ -140,7 +156,10 @@ export class RefundsController {
   @HttpCode(200)
   @Describe({
     does: 'Try a refund that ended without effect once more, as a new attempt',
-    ...{ params: id, query: AccountQuery, takes: 'RetryRefundBody', idempotencyKey: 'optional' },
+    params: id,
+    query: AccountQuery,
+    takes: 'RetryRefundBody',
+    idempotencyKey: 'optional',
     answers: [200, 'Refund', 'The refund as it is now.'],
     refuses: [...orders, 'not_retryable', 'amount_exceeds_available'],
   })
@@ -152,7 +171,9 @@ export class RefundsController {
   @HttpCode(200)
   @Describe({
     does: 'Have a refund read at its provider now',
-    ...{ params: id, query: AccountQuery, idempotencyKey: 'optional' },
+    params: id,
+    query: AccountQuery,
+    idempotencyKey: 'optional',
     answers: [200, 'Refund', 'The refund as it is now; what the reading shows comes later.'],
     refuses: orders,
   })
@@ -164,7 +185,10 @@ export class RefundsController {
   @HttpCode(200)
   @Describe({
     does: 'Say what became of a refund whose outcome nobody could tell',
-    ...{ params: id, query: AccountQuery, takes: 'ResolveRefundBody', idempotencyKey: 'optional' },
+    params: id,
+    query: AccountQuery,
+    takes: 'ResolveRefundBody',
+    idempotencyKey: 'optional',
     answers: [200, 'Refund', 'The refund as it is now.'],
     refuses: [...orders, 'not_resolvable'],
   })

@@ -14,7 +14,7 @@ import { Deliveries } from '#application/deliveries';
 import { EventLog, PartitionOffsets, TopicCursors } from '#application/event-log';
 import { OperationQueue } from '#application/operations';
 import { Wake } from '#application/wake';
-import { dataSource, type DatabaseSettings } from '#persistence/database';
+import { dataSource, meaningOf, type DatabaseSettings } from '#persistence/database';
 import { PostgresBook } from '#persistence/postgres-book';
 import { PostgresDeliveries } from '#persistence/postgres-deliveries';
 import { PostgresCursors, PostgresLog, PostgresOffsets } from '#persistence/postgres-log';
@@ -73,7 +73,9 @@ export class PersistenceModule implements OnApplicationBootstrap, OnApplicationS
             dataSource((useFactory as (...args: unknown[]) => DatabaseSettings)(...injected)).options,
           dataSourceFactory: async (options) => {
             if (options === undefined) throw new Error('the database is not configured');
-            return new DataSource(options).initialize();
+            return new DataSource(options).initialize().catch((error: unknown) => {
+              throw meaningOf(error);
+            });
           },
         }),
       ],

@@ -207,7 +207,7 @@ export class PostgresBook extends Book {
     const found = (await runner.query(`select ${this.commands.selection} from command where id = any($1::uuid[])`, [
       want.commands,
     ])) as Raw[];
-    return found.map((raw) => this.commands.read(raw)).map((row) => ({ ...row, answer: JSON.stringify(row.answer) }));
+    return found.map((raw) => this.commands.read(raw));
   }
 
   private async store(runner: QueryRunner, want: Want, set: WorkingSet): Promise<void> {
@@ -232,10 +232,7 @@ export class PostgresBook extends Book {
     await this.refunds.insert(runner, [...changes.newRefunds].map(row));
     await this.refunds.update(runner, [...changes.refunds].map(row));
     await this.providerRefunds.insert(runner, changes.newProviderRefunds);
-    await this.commands.insert(
-      runner,
-      changes.commands.map((command) => ({ ...command, answer: JSON.parse(command.answer) as object })),
-    );
+    await this.commands.insert(runner, changes.commands);
     const operations = (ids: ReadonlySet<string>) =>
       [...ids].flatMap((id) => set.operation(id) ?? []).map((each) => ({ ...each, ordinal: null }));
     await this.operations.update(runner, operations(changes.operations));

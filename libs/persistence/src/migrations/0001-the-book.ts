@@ -128,7 +128,7 @@ const statements = [
      digest text not null,
      refund_id uuid,
      body jsonb,
-     answer jsonb not null,
+     answer text not null,
      received_at timestamptz not null
    )`,
   `create index command_by_refund on command (refund_id) where refund_id is not null`,
