@@ -31,6 +31,8 @@ export interface RunnerLog {
 }
 
 export class RunOperations {
+  /** Called when there is room for another round. */
+  onRoom: () => void = () => undefined;
   private readonly inFlight = new Map<string, Operation>();
   private readonly answers: Batcher<Answered, { recorded: true }>;
 
@@ -66,11 +68,15 @@ export class RunOperations {
     return this.inFlight.size;
   }
 
+  /** A round costs the same for one as for fifty: under load it waits until there is room for some. */
+  private get hasRoom(): boolean {
+    return this.settings.atOnce - this.inFlight.size >= this.settings.atOnce / 4;
+  }
+
   /** Takes what is due, up to what may still be under way, and starts it. Returns how many were taken. */
   async round(): Promise<number> {
+    if (!this.hasRoom) return 0;
     const free = this.settings.atOnce - this.inFlight.size;
-    // A round costs the same for one as for fifty: under load it waits until there is room for some.
-    if (free < this.settings.atOnce / 4) return 0;
     const started = performance.now();
     const due = await this.queue.claim(free, this.settings.leaseMs);
     if (due.length === 0) return 0;
@@ -83,7 +89,10 @@ export class RunOperations {
     for (const claimed of begun) {
       if (claimed === null) continue;
       this.inFlight.set(claimed.operation.id, claimed.operation);
-      void this.call(claimed).finally(() => this.inFlight.delete(claimed.operation.id));
+      void this.call(claimed).finally(() => {
+        this.inFlight.delete(claimed.operation.id);
+        if (this.hasRoom) this.onRoom();
+      });
     }
     return due.length;
   }

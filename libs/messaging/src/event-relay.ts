@@ -125,6 +125,8 @@ interface Surroundings {
   readonly backoff: Backoff;
 }
 
+const gatherMs = 10;
+
 /** Our turn at a topic: the producer that shut out the one before, and how far we are. */
 interface Turn {
   readonly fence: bigint;
@@ -161,8 +163,11 @@ class TopicCarrier {
         if (this.turn === undefined) {
           // Somebody else's: no ring concerns us, only the end of their lease.
           await sleep(leaseMs / 2, undefined, { signal: stopping }).catch(() => undefined);
-        } else if ((await this.carryPage(this.turn)) === 'nothing') {
-          await this.bell.rung(leaseMs / 3);
+        } else {
+          const carried = await this.carryPage(this.turn);
+          if (carried === 'nothing') await this.bell.rung(leaseMs / 3);
+          // A transaction costs the brokers the same for one record as for a thousand: a trickle is gathered for a moment.
+          if (carried === 'short page') await sleep(gatherMs);
         }
         tries = 0;
         this.trouble = null;
@@ -199,7 +204,7 @@ class TopicCarrier {
     return { fence: confirmed.fence, sender, position: confirmed.position, takenAt };
   }
 
-  private async carryPage(turn: Turn): Promise<'something' | 'nothing'> {
+  private async carryPage(turn: Turn): Promise<'full page' | 'short page' | 'nothing'> {
     const { log, pageSize } = this.around;
     const page = await log.page(turn.position, pageSize, { topics: [this.topic] });
     if (page.length === 0) return 'nothing';
@@ -207,12 +212,12 @@ class TopicCarrier {
       await turn.sender.send(records);
       if (!(await this.around.cursors.advance(this.topic, turn.fence, last))) {
         await this.dropTurn();
-        return 'something';
+        return 'full page';
       }
       turn.position = last;
       this.position = last;
     }
-    return 'something';
+    return page.length < pageSize ? 'short page' : 'full page';
   }
 
   private async recordsOf(page: readonly SealedEntry[], partitions: number): Promise<Placed[]> {
