@@ -32,6 +32,7 @@ export interface RunnerLog {
 
 export class RunOperations {
   private readonly inFlight = new Map<string, Operation>();
+  private freed: () => void = () => undefined;
   private readonly answers: Batcher<Answered, { recorded: true }>;
 
   constructor(
@@ -65,10 +66,9 @@ export class RunOperations {
     return this.inFlight.size;
   }
 
-  /** Takes what is due, up to what may still be under way, and starts it. Returns how many were taken. */
+  /** Takes what is due, up to what may still be under way, and starts it; waits while nearly all that may be is. Returns how many were taken. */
   async round(): Promise<number> {
-    const free = this.settings.atOnce - this.inFlight.size;
-    if (free <= 0) return 0;
+    const free = await this.room();
     const started = performance.now();
     const due = await this.queue.claim(free, this.settings.leaseMs);
     if (due.length === 0) return 0;
@@ -81,9 +81,19 @@ export class RunOperations {
     for (const claimed of begun) {
       if (claimed === null) continue;
       this.inFlight.set(claimed.operation.id, claimed.operation);
-      void this.call(claimed).finally(() => this.inFlight.delete(claimed.operation.id));
+      void this.call(claimed).finally(() => {
+        this.inFlight.delete(claimed.operation.id);
+        this.freed();
+      });
     }
     return due.length;
+  }
+
+  /** How many may start, once that is a good part of all: claimed one by one, each would cost two transactions of its own. */
+  private async room(): Promise<number> {
+    const { atOnce } = this.settings;
+    while (this.inFlight.size > atOnce * 0.75) await new Promise<void>((freed) => (this.freed = freed));
+    return atOnce - this.inFlight.size;
   }
 
   /** Keeps the leases of what is still under way. */
