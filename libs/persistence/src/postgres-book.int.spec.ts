@@ -407,7 +407,8 @@ describeWithDatabase('A hot statement', () => {
       // The clock and the seal are tables of one row; what was just sealed, claimed or promoted is small by its nature.
       const reading = plan.split('\n').filter((line) => /Seq Scan/.test(line) && !/on (clock|event_seal)/.test(line));
       expect([name, reading]).toEqual([name, []]);
-      expect([name, plan]).not.toEqual([name, expect.stringMatching(/Join Filter/)]);
+      // The writer's one row meets the result's one row.
+      if (!name.startsWith('seal')) expect([name, plan]).not.toEqual([name, expect.stringMatching(/Join Filter/)]);
     }
   });
 
