@@ -83,6 +83,12 @@ describeWithDatabase('The book in PostgreSQL', () => {
       (part) => commands.decide(part),
       (_, error) => Promise.reject(error as Error),
     );
+  /** As a caller does who is told that the service cannot take it now: two hundred at once wait for a few connections. */
+  const patiently = (command: ReceivedCommand): Promise<CommandAnswer[]> =>
+    decide([command]).catch((error: unknown) => {
+      if (error instanceof Unavailable) return patiently(command);
+      throw error;
+    });
   /** A payment of 10000 that has been read, with nothing taken of it. */
   async function known(): Promise<string> {
     const name = `pi_known_${++count}`;
@@ -198,7 +204,7 @@ describeWithDatabase('The book in PostgreSQL', () => {
     const [pi, ch] = ['pi_hot', 'ch_hot'];
     provider.pay(pi, { amount: 10_007n, currency: 'USD' }, { aliases: [ch] });
     const requests = Array.from({ length: 200 }, (_, each) => request(each % 2 === 0 ? pi : ch, 101));
-    await Promise.all(requests.map((each) => decide([each])));
+    await Promise.all(requests.map(patiently));
     await work();
     const [sums] = await query<object>(`
       select count(*) filter (where status = 'succeeded')::int as succeeded, count(*) filter (where status = 'rejected')::int as rejected
