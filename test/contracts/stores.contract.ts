@@ -36,7 +36,10 @@ const cause = { causationId: 'contract' };
 
 /** A payment as a caller names it: a charge (`ch_`) is never certainly the payment's own name. */
 const payment = (name: string): PaymentName => ({
-  ...{ account: 'default', provider: 'stripe', name, own: !name.startsWith('ch_') },
+  account: 'default',
+  provider: 'stripe',
+  name,
+  own: !name.startsWith('ch_'),
   key: uuid(`payment ${name}`),
 });
 const providerRefund = (id: string) => ({ account: 'default', provider: 'stripe', id });
@@ -60,9 +63,19 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
     function addRefund(set: WorkingSet, of: PaymentName, more: { id?: string; reference?: string } = {}): Refund {
       const id = more.id ?? refundId(fresh('refund'));
       const order = {
-        ...{ id, account: 'default', provider: 'stripe', paymentKey: set.paymentCalled(of).key, namedPayment: of.name },
-        ...{ amount: 1000n, currency: 'USD', reason: null, blockCustomer: false, reference: more.reference ?? null },
-        ...{ note: null, metadata: { order: '42' }, expectedAvailable: null },
+        id,
+        account: 'default',
+        provider: 'stripe',
+        paymentKey: set.paymentCalled(of).key,
+        namedPayment: of.name,
+        amount: 1000n,
+        currency: 'USD',
+        reason: null,
+        blockCustomer: false,
+        reference: more.reference ?? null,
+        note: null,
+        metadata: { order: '42' },
+        expectedAvailable: null,
       };
       const refund = requested(order, set.now);
       set.addRefund(refund, null, cause);
@@ -246,8 +259,17 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
       it('keeps the first answer to a command, and takes none twice', async () => {
         const of = payment(fresh('pi'));
         const command = (id: string): KeptCommand => ({
-          ...{ id: uuid(id), account: 'default', door: 'http', source: 'shop', key: id, digest: 'd', refundId: null },
-          ...{ type: 'redress.RequestRefund.v1', body: null, answer: '{"kind":"refused"}', receivedAt: new Date(0) },
+          id: uuid(id),
+          account: 'default',
+          door: 'http',
+          source: 'shop',
+          key: id,
+          digest: 'd',
+          refundId: null,
+          type: 'redress.RequestRefund.v1',
+          body: null,
+          answer: '{"kind":"refused"}',
+          receivedAt: new Date(0),
         });
         const id = fresh('command');
         await transact({ payments: [of] }, (set) => set.addCommand(command(id)));
@@ -340,7 +362,12 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
 
     describe('A partition', () => {
       const mark = (partition: number, expected: bigint | null, next: bigint): PartitionMark => ({
-        ...{ cluster: 'here', group: 'redress', topic: 'refunds.commands.v1', partition, expected, next },
+        cluster: 'here',
+        group: 'redress',
+        topic: 'refunds.commands.v1',
+        partition,
+        expected,
+        next,
       });
       const moved = (...marks: readonly PartitionMark[]) =>
         marks.reduce((before, each) => before.then(() => transact({ mark: each }, () => undefined)), Promise.resolve(undefined));
@@ -612,8 +639,14 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
 
       it('hands out dead letters as they came, byte by byte', async () => {
         const letter = {
-          ...{ topic: 'refunds.commands.v1', partition: 3, offset: 77n, code: 'not_json', detail: 'It is not JSON.' },
-          ...{ key: null, value: Buffer.from([0, 255, 10]), headers: { ce_id: Buffer.from([200, 0]) } },
+          topic: 'refunds.commands.v1',
+          partition: 3,
+          offset: 77n,
+          code: 'not_json',
+          detail: 'It is not JSON.',
+          key: null,
+          value: Buffer.from([0, 255, 10]),
+          headers: { ce_id: Buffer.from([200, 0]) },
         };
         const id = await transact({}, (set) => set.addDeadLetter(letter, 'refunds.commands.v1.dlq'));
         const { key, value, headers } = letter;
@@ -623,8 +656,15 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
 
     describe('Webhook deliveries', () => {
       const delivery = (noticeId: string, more: Partial<NewDelivery> = {}): NewDelivery => ({
-        ...{ account: 'default', provider: 'stripe', noticeId, type: 'refund.updated', body: Buffer.from('{}'), digest: 'x' },
-        ...{ from: '10.0.0.1', disposition: null, detail: null },
+        account: 'default',
+        provider: 'stripe',
+        noticeId,
+        type: 'refund.updated',
+        body: Buffer.from('{}'),
+        digest: 'x',
+        from: '10.0.0.1',
+        disposition: null,
+        detail: null,
         ...more,
       });
       const claim = async (limit = 10) => {
@@ -636,7 +676,10 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
         if (one === undefined) throw new Error(`there is no ${noticeId}`);
         await transact({}, (set) =>
           set.disposeDelivery({
-            ...{ id: one.id, operationId, detail: null, refundId: null },
+            id: one.id,
+            operationId,
+            detail: null,
+            refundId: null,
             disposition: operationId === null ? 'applied' : null,
           }),
         );

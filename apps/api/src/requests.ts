@@ -155,7 +155,3 @@ export class WebhooksQuery extends PageQuery {
   @OneOf(providers, { about: 'Who sent it.', example: 'stripe', optional: true })
   declare readonly provider?: Provider;
 }
-
-/** The query of what takes none. */
-@Message('Nothing.')
-export class NoQuery {}

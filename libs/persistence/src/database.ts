@@ -34,9 +34,12 @@ export function dataSource({ url, connections }: DatabaseSettings): DataSource {
     extra: {
       max: connections,
       connectionTimeoutMillis: 5_000,
-      // Session settings of every connection: nothing of ours takes long, and whoever waits longer should hear of it.
+      // Session settings of every connection. Nothing of ours takes long, and whoever waits longer should hear of it. And every statement
+      // goes by keys, in sets whose size the planner cannot know: it is to use the indexes from the first row on, and not to find later
+      // that it settled on reading whole tables while they were small.
       options:
-        '-c jit=off -c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC',
+        '-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC ' +
+        '-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_material=off',
     },
   });
 }

@@ -4,6 +4,7 @@ import { Book, WorkingSet, type KeptCommand, type KeptRefund, type Loaded, type 
 import { Conflict, Fenced } from '#application/errors';
 import type { PartitionMark } from '#application/event-log';
 import { isOpen, type Operation } from '#application/operations';
+import { refundIdOf } from '#application/names';
 import type { Wake } from '#application/wake';
 import type { Payment } from '#domain/payment/payment';
 import { meaningOf } from '#persistence/database';
@@ -26,6 +27,7 @@ import {
   hearOfPayments,
   loadOperations,
   loadProviderRefunds,
+  loadReferences,
   loadRefunds,
   loadPayments,
   moveNames,
@@ -34,7 +36,7 @@ import {
   nameNewPayments,
   promote,
 } from '#persistence/statements';
-import { Table, type Raw } from '#persistence/table';
+import { run, Table } from '#persistence/table';
 
 /** The book in PostgreSQL. One transaction per batch: lock and load, decide in memory, store, commit, and only then wake who waits. */
 export class PostgresBook extends Book {
@@ -93,8 +95,8 @@ export class PostgresBook extends Book {
     const named = columns(want.providerRefunds ?? [], 3, (one) => [one.account, one.provider, one.id]);
     const operationIds = want.operations ?? [];
     if (ids.length > 0 || (want.providerRefunds ?? []).length > 0 || operationIds.length > 0) {
-      const found = (await runner.query(findPayments, [ids, ...named, operationIds])) as { payment_key: string }[];
-      for (const { payment_key } of found) keys.add(payment_key);
+      const found = await run<{ payment_key: string }>(runner, findPayments, [ids, ...named, operationIds]);
+      for (const { payment_key } of found.rows) keys.add(payment_key);
     }
     const payments = await this.loadPayments(runner, [...keys], want.unlocked !== true);
     // A name that was not settled when it was looked up may have moved to its payment while the lock was waited for.
@@ -103,7 +105,7 @@ export class PostgresBook extends Book {
       for (const [name, key] of names) if (again.get(name) !== key) throw new Conflict('a payment was found to be another one');
     }
     // Only now: who waited for a lock is later than who held it, and says so in what it writes.
-    const [{ now }] = (await runner.query('select service_now() as now')) as [{ now: Date }];
+    const now = await clock(runner);
     const locked = new Set(payments.map((payment) => payment.key));
     const refunds = await this.loadRefunds(runner, want, ids, named, [...locked]);
     for (const { refund } of refunds)
@@ -115,7 +117,7 @@ export class PostgresBook extends Book {
       names,
       refunds,
       providerRefunds: await this.loadProviderRefunds(runner, want, named),
-      references: await loadReferences(runner, want),
+      references: await holdersOf(runner, want),
       commands: await this.loadCommands(runner, want),
       operations,
       busyLanes: new Set(operations.flatMap((each) => (each.lane !== null && each.head && isOpen(each) ? [each.lane] : []))),
@@ -124,11 +126,12 @@ export class PostgresBook extends Book {
 
   private async names(runner: QueryRunner, names: readonly PaymentName[]): Promise<Map<string, string>> {
     if (names.length === 0) return new Map();
-    const found = (await runner.query(
+    const found = await run<{ account: string; provider: string; name: string; payment_key: string }>(
+      runner,
       findNames,
       columns(names, 3, (one) => [one.account, one.provider, one.name]),
-    )) as { account: string; provider: string; name: string; payment_key: string }[];
-    return new Map(found.map((row) => [`${row.account}:${row.provider}:${row.name}`, row.payment_key]));
+    );
+    return new Map(found.rows.map((row) => [`${row.account}:${row.provider}:${row.name}`, row.payment_key]));
   }
 
   /** Makes rows for payments that nobody has heard of; returns the keys made. */
@@ -141,8 +144,8 @@ export class PostgresBook extends Book {
     if (unheard.size === 0) return new Set();
     const all = [...unheard.values()];
     const given = columns(all, 4, (one) => [one.key, one.account, one.provider, one.name]);
-    const made = (await runner.query(hearOfPayments, [...given, all.map((one) => one.own)])) as { key: string }[];
-    await runner.query(nameNewPayments, given);
+    const made = await run<{ key: string }>(runner, hearOfPayments, [...given, all.map((one) => one.own)]);
+    await run(runner, nameNewPayments, given);
     const known = await this.names(runner, all);
     for (const one of all) {
       const name = `${one.account}:${one.provider}:${one.name}`;
@@ -151,13 +154,13 @@ export class PostgresBook extends Book {
       names.set(name, key);
       keys.add(key);
     }
-    return new Set(made.map((row) => row.key));
+    return new Set(made.rows.map((row) => row.key));
   }
 
   private async loadPayments(runner: QueryRunner, keys: readonly string[], locked: boolean): Promise<Payment[]> {
     if (keys.length === 0) return [];
-    const found = (await runner.query(loadPayments(this.payments.selection, locked), [keys])) as Raw[];
-    return found.map((raw) => this.payments.read(raw));
+    const { rows } = await run(runner, loadPayments(this.payments.selection, locked), [keys]);
+    return rows.map((raw) => this.payments.read(raw));
   }
 
   private async loadRefunds(
@@ -169,8 +172,8 @@ export class PostgresBook extends Book {
   ): Promise<KeptRefund[]> {
     const waiting = want.waiting === true && keys.length > 0;
     if (ids.length === 0 && (want.providerRefunds ?? []).length === 0 && !waiting) return [];
-    const found = (await runner.query(loadRefunds(this.refunds.selection), [ids, ...named, keys, waiting])) as Raw[];
-    return found.map((raw) => {
+    const { rows } = await run(runner, loadRefunds(this.refunds.selection), [ids, ...named, keys, waiting]);
+    return rows.map((raw) => {
       const { command, told, ...refund } = this.refunds.read(raw);
       return { refund, origin: command, told };
     });
@@ -178,10 +181,12 @@ export class PostgresBook extends Book {
 
   private async loadProviderRefunds(runner: QueryRunner, want: Want, named: string[][]): Promise<Map<string, string>> {
     if ((want.providerRefunds ?? []).length === 0) return new Map();
-    const found = (await runner.query(loadProviderRefunds, named)) as Raw[];
-    return new Map(
-      found.map((raw) => this.providerRefunds.read(raw)).map((row) => [`${row.account}:${row.provider}:${row.id}`, row.refundId]),
+    const { rows } = await run<{ account: string; provider: string; id: string; refund_id: string }>(
+      runner,
+      loadProviderRefunds,
+      named,
     );
+    return new Map(rows.map((row) => [`${row.account}:${row.provider}:${row.id}`, refundIdOf(row.refund_id)]));
   }
 
   private async loadOperations(
@@ -193,21 +198,21 @@ export class PostgresBook extends Book {
     const ids = want.operations ?? [];
     const named = want.providerRefunds ?? [];
     if (ids.length === 0 && payments.length === 0 && named.length === 0) return [];
-    const found = (await runner.query(loadOperations(this.operations.selection), [
+    const { rows } = await run(runner, loadOperations(this.operations.selection), [
       ids,
       refunds.map(({ refund }) => uuidOf(refund.id)),
       [...payments.map((payment) => payment.name), ...named.map((one) => one.id)],
       payments.map((payment) => `refunds:${payment.key}`),
-    ])) as Raw[];
-    return found.map((raw) => this.operations.read(raw));
+    ]);
+    return rows.map((raw) => this.operations.read(raw));
   }
 
   private async loadCommands(runner: QueryRunner, want: Want): Promise<KeptCommand[]> {
     if ((want.commands ?? []).length === 0) return [];
-    const found = (await runner.query(`select ${this.commands.selection} from command where id = any($1::uuid[])`, [
+    const { rows } = await run(runner, `select ${this.commands.selection} from command where id = any($1::uuid[])`, [
       want.commands,
-    ])) as Raw[];
-    return found.map((raw) => this.commands.read(raw));
+    ]);
+    return rows.map((raw) => this.commands.read(raw));
   }
 
   private async store(runner: QueryRunner, want: Want, set: WorkingSet): Promise<void> {
@@ -222,8 +227,8 @@ export class PostgresBook extends Book {
     );
     await this.aliases.insert(runner, changes.newAliases, 'on conflict do nothing');
     for (const { from, to } of changes.moved) {
-      await runner.query(moveRefunds, [from, to]);
-      await runner.query(moveNames, [from, to]);
+      await run(runner, moveRefunds, [from, to]);
+      await run(runner, moveNames, [from, to]);
     }
     const row = (id: string): RefundRow => {
       const { refund, origin, told } = set.kept(id);
@@ -237,7 +242,7 @@ export class PostgresBook extends Book {
       [...ids].flatMap((id) => set.operation(id) ?? []).map((each) => ({ ...each, ordinal: null }));
     await this.operations.update(runner, operations(changes.operations));
     await this.operations.insert(runner, operations(changes.newOperations));
-    if (changes.closedLanes.size > 0) await runner.query(promote, [[...changes.closedLanes]]);
+    if (changes.closedLanes.size > 0) await run(runner, promote, [[...changes.closedLanes]]);
     await this.calls.insert(
       runner,
       changes.calls.map(({ trace, ...call }) => ({ ...call, ...trace, ordinal: 0n })),
@@ -261,6 +266,13 @@ export class PostgresBook extends Book {
   }
 }
 
+async function clock(runner: QueryRunner): Promise<Date> {
+  const { rows } = await run<{ now: Date }>(runner, 'select service_now() as now');
+  const [row] = rows;
+  if (row === undefined) throw new Error('the clock does not answer');
+  return row.now;
+}
+
 /** Rows to the arrays that `unnest` takes: one per column, also when there are no rows. */
 function columns<T>(all: readonly T[], width: number, row: (one: T) => readonly string[]): string[][] {
   return Array.from({ length: width }, (_, column) => all.map((one) => row(one)[column] ?? ''));
@@ -269,28 +281,27 @@ function columns<T>(all: readonly T[], width: number, row: (one: T) => readonly 
 async function moveMark(runner: QueryRunner, mark: PartitionMark): Promise<void> {
   const { cluster, group, topic, partition, expected, next } = mark;
   const at = [cluster, group, topic, partition];
-  const result = (await (expected === null
-    ? runner.query(beginPartition, [...at, next.toString()], true)
-    : runner.query(movePartition, [...at, expected.toString(), next.toString()], true))) as { affected?: number };
-  if (result.affected !== 1) throw new Fenced(`${topic}[${partition}] was moved on from offset ${expected} by another consumer`);
+  const { rowCount } = await (expected === null
+    ? run(runner, beginPartition, [...at, next.toString()])
+    : run(runner, movePartition, [...at, expected.toString(), next.toString()]));
+  if (rowCount !== 1) throw new Fenced(`${topic}[${partition}] was moved on from offset ${expected} by another consumer`);
 }
 
-async function loadReferences(runner: QueryRunner, want: Want): Promise<Map<string, string>> {
+async function holdersOf(runner: QueryRunner, want: Want): Promise<Map<string, string>> {
   const references = want.references ?? [];
   if (references.length === 0) return new Map();
-  const found = (await runner.query(
-    `select r.account, r.reference, 'rf_' || replace(r.id::text, '-', '') as id
-     from unnest($1::text[], $2::text[]) as given (account, reference) join refund r using (account, reference)
-     where r.status <> 'rejected'`,
-    [references.map((one) => one.account), references.map((one) => one.reference)],
-  )) as { account: string; reference: string; id: string }[];
-  return new Map(found.map((row) => [`${row.account}:${row.reference}`, row.id]));
+  const { rows } = await run<{ account: string; reference: string; id: string }>(runner, loadReferences, [
+    references.map((one) => one.account),
+    references.map((one) => one.reference),
+  ]);
+  return new Map(rows.map((row) => [`${row.account}:${row.reference}`, refundIdOf(row.id)]));
 }
 
 async function disposeDeliveries(runner: QueryRunner, set: WorkingSet): Promise<void> {
   const { deliveries, answeredDeliveries } = set.changes;
   if (deliveries.length > 0) {
-    await runner.query(
+    await run(
+      runner,
       `update webhook_delivery d set disposition = given.disposition, detail = given.detail, operation_id = given.operation_id,
          refund_id = given.refund_id, lease_until = null, handled_at = case when given.disposition is null then null else $6::timestamptz end
        from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[]) as given (id, disposition, detail, operation_id, refund_id)
@@ -306,7 +317,8 @@ async function disposeDeliveries(runner: QueryRunner, set: WorkingSet): Promise<
     );
   }
   if (answeredDeliveries.length > 0) {
-    await runner.query(
+    await run(
+      runner,
       `update webhook_delivery d set disposition = given.disposition, refund_id = coalesce(d.refund_id, given.refund_id), handled_at = $4
        from unnest($1::uuid[], $2::text[], $3::uuid[]) as given (operation_id, disposition, refund_id)
        where d.operation_id = given.operation_id and d.disposition is null`,

@@ -11,7 +11,7 @@ import {
 import { meaningOf } from '#persistence/database';
 import { DeadLetterRow, EventRow } from '#persistence/rows';
 import { pageOfTopic, seal, takeSeal } from '#persistence/statements';
-import { Table, type Raw } from '#persistence/table';
+import { run, Table, type Raw } from '#persistence/table';
 
 /** The log: inserted by the book, given positions here, read by position. */
 export class PostgresLog extends EventLog {
@@ -27,8 +27,8 @@ export class PostgresLog extends EventLog {
     try {
       await runner.startTransaction();
       // Two statements: what the last writer sealed is visible only to a statement that begins after it let go.
-      const [taken] = (await runner.query(takeSeal)) as { settled: string }[];
-      const sealed = taken === undefined ? [] : ((await runner.query(seal, [limit, taken.settled])) as { entries: string }[]);
+      const [taken] = (await run<{ settled: string }>(runner, takeSeal)).rows;
+      const sealed = taken === undefined ? [] : (await run<{ entries: string }>(runner, seal, [limit, taken.settled])).rows;
       await runner.commitTransaction();
       return Number(sealed[0]?.entries ?? 0);
     } catch (error) {

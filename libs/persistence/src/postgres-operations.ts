@@ -3,7 +3,7 @@ import { OperationQueue, type Operation } from '#application/operations';
 import { meaningOf } from '#persistence/database';
 import { OperationRow } from '#persistence/rows';
 import { claimOperations } from '#persistence/statements';
-import { Table, type Raw } from '#persistence/table';
+import { run, Table, type Raw } from '#persistence/table';
 
 /** What another transaction has locked is being ended or steered by it, and is passed over: waiting for it could end in a deadlock. */
 const stillHeld = `
@@ -20,8 +20,8 @@ export class PostgresOperations extends OperationQueue {
   }
 
   async claim(limit: number, leaseMs: number): Promise<Operation[]> {
-    const { records } = await this.query(claimOperations(this.operations.selection), [limit, leaseMs]);
-    return records
+    const rows = await this.query(claimOperations(this.operations.selection), [limit, leaseMs]);
+    return rows
       .map((raw) => this.operations.read(raw))
       .sort((a, b) => a.priority - b.priority || a.runAt.getTime() - b.runAt.getTime());
   }
@@ -42,10 +42,10 @@ export class PostgresOperations extends OperationQueue {
     );
   }
 
-  private async query(statement: string, parameters: readonly unknown[]): Promise<{ records: Raw[] }> {
+  private async query(statement: string, parameters: readonly unknown[]): Promise<Raw[]> {
     const runner = this.source.createQueryRunner();
     try {
-      return (await runner.query(statement, [...parameters], true)) as { records: Raw[] };
+      return (await run(runner, statement, parameters)).rows;
     } catch (error) {
       throw meaningOf(error);
     } finally {

@@ -1,4 +1,10 @@
-/* The statements that every refund goes through, each with what it leans on. Everything takes sets; nothing scans what has ended. */
+/*
+ * The statements that every refund goes through, each with what it leans on. Everything takes sets; nothing scans what has ended.
+ *
+ * A set is looked up with `lateral (... limit 1)`: one probe of the index for each member, whatever the planner believes of the table. A
+ * plain join it turns around when the table, or the part of it that an index covers, was nearly empty at its last look, and a burst then
+ * pays for reading all of it with every batch.
+ */
 
 /** Moves a partition on, from where this consumer believed it to be. One row by primary key. */
 export const movePartition = `
@@ -10,9 +16,26 @@ export const beginPartition = `
 
 /** Names to payments. Primary key of payment_alias. */
 export const findNames = `
-  select a.account, a.provider, a.name, a.payment_key
-  from unnest($1::text[], $2::text[], $3::text[]) as given (account, provider, name)
-  join payment_alias a using (account, provider, name)`;
+  select given.account, given.provider, given.name, found.payment_key
+  from unnest($1::text[], $2::text[], $3::text[]) as given (account, provider, name), lateral (
+    select payment_key from payment_alias a where (a.account, a.provider, a.name) = (given.account, given.provider, given.name) limit 1
+  ) found`;
+
+/** Who holds references (unique index refund_reference). */
+export const loadReferences = `
+  select given.account, given.reference, found.id
+  from unnest($1::text[], $2::text[]) as given (account, reference), lateral (
+    select id from refund r
+    where r.account = given.account and r.reference = given.reference and r.reference is not null and r.status <> 'rejected' limit 1
+  ) found`;
+
+/** Refunds by the provider's ids. Primary key of provider_refund. */
+const byProviderId = (account: string, provider: string, id: string) => `
+  select given.account, given.provider, given.id, found.refund_id
+  from unnest(${account}::text[], ${provider}::text[], ${id}::text[]) as given (account, provider, id), lateral (
+    select refund_id from provider_refund p where (p.account, p.provider, p.id) = (given.account, given.provider, given.id) limit 1
+  ) found`;
+export const loadProviderRefunds = byProviderId('$1', '$2', '$3');
 
 /** Rows for payments that nobody had heard of, in key order, so that two batches with the same newcomers wait for each other in one direction. */
 export const hearOfPayments = `
@@ -32,10 +55,9 @@ export const nameNewPayments = `
 
 /** Which payments are touched through refunds, provider refund ids and operations. Primary keys throughout. */
 export const findPayments = `
-  select payment_key from refund where id = any($1::uuid[])
-  union
-  select r.payment_key from unnest($2::text[], $3::text[], $4::text[]) as given (account, provider, id)
-    join provider_refund p using (account, provider, id) join refund r on r.id = p.refund_id
+  select payment_key from refund where id in (
+    select unnest($1::uuid[]) union all select refund_id from (${byProviderId('$2', '$3', '$4')}) known
+  )
   union
   select payment_key from provider_operation where id = any($5::uuid[]) and payment_key is not null`;
 
@@ -48,14 +70,10 @@ export const loadRefunds = (selection: string) => `
   select ${selection} from refund where id = any(array(
     select unnest($1::uuid[])
     union
-    select p.refund_id from unnest($2::text[], $3::text[], $4::text[]) as given (account, provider, id) join provider_refund p using (account, provider, id)
+    select refund_id from (${byProviderId('$2', '$3', '$4')}) known
     union
     select id from refund where $6 and payment_key = any($5::uuid[]) and status = 'requested'
   ))`;
-
-export const loadProviderRefunds = `
-  select p.account, p.provider, p.id, p.refund_id
-  from unnest($1::text[], $2::text[], $3::text[]) as given (account, provider, id) join provider_refund p using (account, provider, id)`;
 
 /**
  * Operations by id; what is open for the refunds; open readings of payments and refunds by their names there; one head per busy lane.

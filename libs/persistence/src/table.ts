@@ -2,11 +2,30 @@
  * Set-based reading and writing of one table. TypeORM knows the columns; the statements are ours: one `unnest` stores five hundred rows
  * about six times faster than five hundred saves in one transaction.
  */
+import { createHash } from 'node:crypto';
+import type { ClientBase, QueryResultRow } from 'pg';
 import type { DataSource, EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm';
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
 
 /** What a query of ours answers with: raw columns by their database names. */
 export type Raw = Readonly<Record<string, unknown>>;
+
+const statementNames = new Map<string, string>();
+
+/**
+ * Runs a statement that its connection remembers by name: planning one takes longer than running it for a batch of ten. (A pooler between
+ * us and PostgreSQL must know prepared statements: pgbouncer does from 1.21 on.)
+ */
+export async function run<R = Raw>(
+  runner: QueryRunner,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<{ readonly rows: R[]; readonly rowCount: number | null }> {
+  const name = statementNames.get(text) ?? createHash('md5').update(text).digest('hex');
+  statementNames.set(text, name);
+  const client = (await runner.connect()) as ClientBase;
+  return client.query<R & QueryResultRow>({ name, text, values: [...values] });
+}
 
 export class Table<Row extends ObjectLiteral> {
   private readonly columns: readonly ColumnMetadata[];
@@ -33,12 +52,12 @@ export class Table<Row extends ObjectLiteral> {
   }
 
   async insert(runner: QueryRunner, rows: readonly Row[], onConflict = ''): Promise<void> {
-    if (rows.length > 0) await runner.query(`${this.insertion} ${onConflict}`, this.arrays(rows));
+    if (rows.length > 0) await run(runner, `${this.insertion} ${onConflict}`, this.arrays(rows));
   }
 
   /** Writes whole rows over the ones with the same keys. */
   async update(runner: QueryRunner, rows: readonly Row[]): Promise<void> {
-    if (rows.length > 0) await runner.query(this.change, this.arrays(rows));
+    if (rows.length > 0) await run(runner, this.change, this.arrays(rows));
   }
 
   /** A row from a query that selected at least this table's columns. */
