@@ -41,7 +41,13 @@ await Promise.all([...running].map((child) => child.stop(1000))); // What was st
 process.exit(exitCode);
 
 async function startAll(): Promise<void> {
-  mkdirSync(join(dir, 'logs'), { recursive: true });
+  try {
+    mkdirSync(join(dir, 'logs'), { recursive: true });
+  } catch (error) {
+    throw new Obstacle(
+      `${dir} cannot be made: set REDRESS_DIR to a folder that can (${Error.isError(error) ? error.message : String(error)})`,
+    );
+  }
   await lock();
   const port = await portFor('PORT', portSetting('PORT', 3000));
   const simulated = simulatedProviders();
