@@ -260,6 +260,35 @@ describeWithDatabase('The book in PostgreSQL', () => {
       ]);
     });
 
+    it('waits for a transaction that began after others that have ended, and holds a lower number than they', async () => {
+      const log = new PostgresLog(source);
+      const insert = `insert into event (id, topic, type, account, subject, time, data)
+        values ($1, 'overtaken', 't', 'default', $1, now(), '{}')`;
+      const [first, second] = [source.createQueryRunner(), source.createQueryRunner()];
+      for (const runner of [first, second]) {
+        await runner.startTransaction();
+        await runner.query('select pg_current_xact_id()');
+      }
+      await second.query(insert, ['slow']);
+      await first.query(insert, ['fast']);
+      await first.commitTransaction();
+      for (let round = 0; round < 5; round += 1) await log.seal(1000);
+      await second.commitTransaction();
+      await Promise.all([first.release(), second.release()]);
+      for (let round = 0; round < 5; round += 1) await log.seal(1000);
+      const sealed = await log.page(0n, 100, { topics: ['overtaken'] });
+      expect(sealed.map(({ subject }) => subject)).toEqual(['fast', 'slow']);
+    });
+
+    it('forgets what it has sealed, so that it stays as fast as on the first day', async () => {
+      await new PostgresLog(source).seal(1000);
+      for (let round = 0; round < 4; round += 1) await new PostgresLog(source).seal(1000);
+      const [{ settled, newest } = {}] = await query<{ settled?: string; newest?: string }>(
+        'select settled, (select max(ordinal) from event) as newest from event_seal',
+      );
+      expect(settled).toBe(newest);
+    });
+
     it('misses nothing of many writers, some of whom give up', async () => {
       const log = new PostgresLog(source);
       while ((await log.seal(1000)) > 0);
