@@ -36,7 +36,10 @@ const cause = { causationId: 'contract' };
 
 /** A payment as a caller names it: a charge (`ch_`) is never certainly the payment's own name. */
 const payment = (name: string): PaymentName => ({
-  ...{ account: 'default', provider: 'stripe', name, own: !name.startsWith('ch_') },
+  account: 'default',
+  provider: 'stripe',
+  name,
+  own: !name.startsWith('ch_'),
   key: uuid(`payment ${name}`),
 });
 const providerRefund = (id: string) => ({ account: 'default', provider: 'stripe', id });
@@ -60,9 +63,19 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
     function addRefund(set: WorkingSet, of: PaymentName, more: { id?: string; reference?: string } = {}): Refund {
       const id = more.id ?? refundId(fresh('refund'));
       const order = {
-        ...{ id, account: 'default', provider: 'stripe', paymentKey: set.paymentCalled(of).key, namedPayment: of.name },
-        ...{ amount: 1000n, currency: 'USD', reason: null, blockCustomer: false, reference: more.reference ?? null },
-        ...{ note: null, metadata: { order: '42' }, expectedAvailable: null },
+        id,
+        account: 'default',
+        provider: 'stripe',
+        paymentKey: set.paymentCalled(of).key,
+        namedPayment: of.name,
+        amount: 1000n,
+        currency: 'USD',
+        reason: null,
+        blockCustomer: false,
+        reference: more.reference ?? null,
+        note: null,
+        metadata: { order: '42' },
+        expectedAvailable: null,
       };
       const refund = requested(order, set.now);
       set.addRefund(refund, null, cause);
@@ -159,6 +172,15 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
         expect(await look({ providerRefunds: [providerRefund(re)] }, (set) => set.refundCalled(providerRefund(re))?.id)).toBe(id);
       });
 
+      it('lets nobody change what was only looked at, and waits for nobody', async () => {
+        const of = payment(fresh('pi'));
+        await transact({ payments: [of] }, (set) => capture(set, of, 5000n));
+        const want = { payments: [of], unlocked: true };
+        expect(await look(want, (set) => set.paymentCalled(of).captured)).toBe(5000n);
+        await expect(transact(want, (set) => capture(set, of, 1n))).rejects.toThrow('without its lock');
+        expect(await look(want, (set) => set.paymentCalled(of).captured)).toBe(5000n);
+      });
+
       it('stores nothing when a decision throws', async () => {
         const [known, unheard] = [payment(fresh('pi')), payment(fresh('pi'))];
         const id = refundId(fresh('refund'));
@@ -246,8 +268,17 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
       it('keeps the first answer to a command, and takes none twice', async () => {
         const of = payment(fresh('pi'));
         const command = (id: string): KeptCommand => ({
-          ...{ id: uuid(id), account: 'default', door: 'http', source: 'shop', key: id, digest: 'd', refundId: null },
-          ...{ type: 'redress.RequestRefund.v1', body: null, answer: '{"kind":"refused"}', receivedAt: new Date(0) },
+          id: uuid(id),
+          account: 'default',
+          door: 'http',
+          source: 'shop',
+          key: id,
+          digest: 'd',
+          refundId: null,
+          type: 'redress.RequestRefund.v1',
+          body: null,
+          answer: '{"kind":"refused"}',
+          receivedAt: new Date(0),
         });
         const id = fresh('command');
         await transact({ payments: [of] }, (set) => set.addCommand(command(id)));
@@ -285,13 +316,13 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
         await transact({ refunds: [id] }, (set) => set.record(id, [approved(set)], cause));
         await transact({ refunds: [id] }, (set) => set.record(id, [succeeded(set, fresh('re'))], cause));
         while ((await stores.log.seal(1000)) > 0);
-        const told = await stores.log.page(0n, 100, { paymentKey: of.key, topics: ['refunds.events.v1'] });
+        const told = await stores.log.page(0n, 100, { payment: of.name, topics: ['refunds.events.v1'] });
         expect(told.map(({ type, sequence }) => [type, sequence])).toEqual([
           ['redress.refund.requested.v1', 1n],
           ['redress.refund.approved.v1', 2n],
           ['redress.refund.succeeded.v1', 3n],
         ]);
-        const balances = await stores.log.page(0n, 100, { paymentKey: of.key, topics: ['payments.refundability.v1'] });
+        const balances = await stores.log.page(0n, 100, { payment: of.name, topics: ['payments.refundability.v1'] });
         expect(balances.map(({ data }) => (JSON.parse(data) as { available: number }).available)).toEqual([5000, 4000, 4000]);
       });
     });
@@ -340,7 +371,12 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
 
     describe('A partition', () => {
       const mark = (partition: number, expected: bigint | null, next: bigint): PartitionMark => ({
-        ...{ cluster: 'here', group: 'redress', topic: 'refunds.commands.v1', partition, expected, next },
+        cluster: 'here',
+        group: 'redress',
+        topic: 'refunds.commands.v1',
+        partition,
+        expected,
+        next,
       });
       const moved = (...marks: readonly PartitionMark[]) =>
         marks.reduce((before, each) => before.then(() => transact({ mark: each }, () => undefined)), Promise.resolve(undefined));
@@ -575,7 +611,7 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
         expect(await types({ topics: ['refunds.events.v1'] }, start, 1)).toEqual(['requested']);
         expect(await types({ topics: ['refunds.events.v1'] }, start + 1n)).toEqual(['approved']);
         expect(await types({ topics: ['refunds.events.v1', 'payments.refundability.v1'] })).toHaveLength(4);
-        expect(await types({ paymentKey: of.key })).toEqual(['requested', 'approved', 'refundability_changed']);
+        expect(await types({ payment: of.name })).toEqual(['requested', 'approved', 'refundability_changed']);
         expect(await types({ type: 'redress.refund.approved.v1' })).toEqual(['approved']);
       });
     });
@@ -612,8 +648,14 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
 
       it('hands out dead letters as they came, byte by byte', async () => {
         const letter = {
-          ...{ topic: 'refunds.commands.v1', partition: 3, offset: 77n, code: 'not_json', detail: 'It is not JSON.' },
-          ...{ key: null, value: Buffer.from([0, 255, 10]), headers: { ce_id: Buffer.from([200, 0]) } },
+          topic: 'refunds.commands.v1',
+          partition: 3,
+          offset: 77n,
+          code: 'not_json',
+          detail: 'It is not JSON.',
+          key: null,
+          value: Buffer.from([0, 255, 10]),
+          headers: { ce_id: Buffer.from([200, 0]) },
         };
         const id = await transact({}, (set) => set.addDeadLetter(letter, 'refunds.commands.v1.dlq'));
         const { key, value, headers } = letter;
@@ -623,8 +665,15 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
 
     describe('Webhook deliveries', () => {
       const delivery = (noticeId: string, more: Partial<NewDelivery> = {}): NewDelivery => ({
-        ...{ account: 'default', provider: 'stripe', noticeId, type: 'refund.updated', body: Buffer.from('{}'), digest: 'x' },
-        ...{ from: '10.0.0.1', disposition: null, detail: null },
+        account: 'default',
+        provider: 'stripe',
+        noticeId,
+        type: 'refund.updated',
+        body: Buffer.from('{}'),
+        digest: 'x',
+        from: '10.0.0.1',
+        disposition: null,
+        detail: null,
         ...more,
       });
       const claim = async (limit = 10) => {
@@ -636,7 +685,10 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
         if (one === undefined) throw new Error(`there is no ${noticeId}`);
         await transact({}, (set) =>
           set.disposeDelivery({
-            ...{ id: one.id, operationId, detail: null, refundId: null },
+            id: one.id,
+            operationId,
+            detail: null,
+            refundId: null,
             disposition: operationId === null ? 'applied' : null,
           }),
         );

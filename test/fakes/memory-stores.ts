@@ -127,6 +127,11 @@ export class MemoryStores {
     }
   }
 
+  /** The payments that somebody calls so, at whichever provider and account. */
+  keysCalled(payment: string): Set<string> {
+    return new Set(this.names.where(({ name }) => name.endsWith(at('', payment))).map(({ paymentKey }) => paymentKey));
+  }
+
   nextOrdinal(): bigint {
     return ++this.ordinals;
   }
@@ -152,7 +157,7 @@ class MemoryBook extends Book {
       const working = this.load(want);
       const decided = decide(working);
       working.finish();
-      this.store(working);
+      this.store(working, want);
       return { answer: decided, set: working };
     });
     const { log, newOperations, closedLanes, operations } = set.changes;
@@ -212,11 +217,12 @@ class MemoryBook extends Book {
     ]);
     const operations = stores.operations.where(
       (each) =>
-        operationIds.has(each.id) ||
-        (isOpen(each) &&
-          ((each.refundId !== null && loaded.has(each.refundId)) ||
-            (each.lane === null && targets.has(at(each.kind, each.account, each.provider, each.target))) ||
-            (each.head && each.lane !== null && keys.has(each.lane.replace('refunds:', ''))))),
+        want.unlocked !== true &&
+        (operationIds.has(each.id) ||
+          (isOpen(each) &&
+            ((each.refundId !== null && loaded.has(each.refundId)) ||
+              (each.lane === null && targets.has(at(each.kind, each.account, each.provider, each.target))) ||
+              (each.head && each.lane !== null && keys.has(each.lane.replace('refunds:', '')))))),
     );
     const references = new Map<string, string>();
     for (const { account, reference } of want.references ?? []) {
@@ -239,9 +245,12 @@ class MemoryBook extends Book {
     );
   }
 
-  private store(set: WorkingSet): void {
+  private store(set: WorkingSet, { unlocked }: Want): void {
     const { stores } = this;
     const { changes } = set;
+    if (unlocked === true && changes.payments.size + changes.operations.size + changes.newOperations.size > 0) {
+      throw new Error('what was loaded without its lock was changed');
+    }
     for (const key of changes.payments) this.storePayment(set.payment(key));
     for (const { account, provider, name, paymentKey } of changes.newAliases) {
       const full = at(account, provider, name);
@@ -358,7 +367,10 @@ class MemoryQueue extends OperationQueue {
       .sort((a, b) => a.priority - b.priority || a.runAt.getTime() - b.runAt.getTime())
       .slice(0, limit);
     return due.map((each) => {
-      const claimed = { ...each, fence: each.fence + 1n, leaseUntil: stores.later(leaseMs) };
+      const { now } = stores;
+      const begun =
+        each.kind === 'refund.send' ? {} : { tries: each.tries + 1, firstSentAt: each.firstSentAt ?? now, lastSentAt: now };
+      const claimed = { ...each, ...begun, fence: each.fence + 1n, leaseUntil: stores.later(leaseMs) };
       stores.operations.put(each.id, claimed);
       return claimed;
     });
@@ -393,7 +405,7 @@ class MemoryLog extends EventLog {
     return sealed;
   }
 
-  async page(after: bigint, limit: number, { topics, type, paymentKey }: LogFilter): Promise<SealedEntry[]> {
+  async page(after: bigint, limit: number, { topics, type, payment }: LogFilter): Promise<SealedEntry[]> {
     return this.stores.events
       .all()
       .slice(0, this.stores.sealed)
@@ -401,7 +413,7 @@ class MemoryLog extends EventLog {
       .filter((entry) => entry.position > after)
       .filter((entry) => topics === undefined || topics.includes(entry.topic))
       .filter((entry) => type === undefined || entry.type === type)
-      .filter((entry) => paymentKey === undefined || entry.paymentKey === paymentKey)
+      .filter((entry) => payment === undefined || this.stores.keysCalled(payment).has(entry.paymentKey ?? ''))
       .slice(0, limit);
   }
 
@@ -484,6 +496,15 @@ class MemoryDeliveries extends Deliveries {
         const { id, account, provider, receivedAt } = each;
         return { id, account, provider, receivedAt, noticeId: each.noticeId ?? '', body: each.body ?? Buffer.alloc(0), repeated };
       });
+  }
+
+  async replay(id: string): Promise<boolean> {
+    const { stores } = this;
+    const known = stores.deliveryRows.get(id);
+    if (known === undefined || known.body === null) return false;
+    stores.deliveryRows.put(id, { ...known, disposition: null, detail: null, operationId: null, leaseUntil: null });
+    stores.wake.ring('deliveries');
+    return true;
   }
 }
 

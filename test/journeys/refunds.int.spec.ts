@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { ClientKafka } from '@nestjs/microservices';
 import { firstValueFrom } from 'rxjs';
 import type { Refund } from '#contracts/refund-events';
 import { describeWithDatabase, describeWithKafka } from '../environment.js';
 import { problemsOf } from '../message-schemas.js';
 import { System, type Seen } from './system.js';
+
+// Each waits for real processes; how long says nothing.
+jest.setTimeout(120_000);
 
 const eventTopics = ['refunds.events.v1', 'refunds.outcomes.v1', 'payments.refundability.v1'];
 

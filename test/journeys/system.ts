@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel, type IHeaders, type KafkaMessage } from 'kafkajs';
 import pg from 'pg';
 import type { Refund } from '#contracts/refund-events';
-import { mendIdleTimer } from '#messaging/kafkajs-idle';
+import { mendKafkaJs } from '#messaging/kafkajs-mends';
 import { lastLines, portFor, startChild, type Child } from '../../scripts/child.js';
 import { startKafka } from '../../scripts/kafka.js';
 import { freshDatabase } from '../environment.js';
@@ -223,7 +223,7 @@ export class System {
   }
 
   kafka(): Kafka {
-    mendIdleTimer();
+    mendKafkaJs();
     return new Kafka({ brokers: this.brokers.split(','), clientId: 'journey', logLevel: logLevel.NOTHING });
   }
 

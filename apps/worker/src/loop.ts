@@ -37,7 +37,8 @@ export class Loop {
     await this.ended;
   }
 
-  private ring(): void {
+  /** There may be something to do. */
+  ring(): void {
     this.rung = true;
     this.wakeUp();
   }

@@ -4,7 +4,6 @@ import { HandleDeliveries } from '#application/deliveries';
 import { EventLog } from '#application/event-log';
 import { RunOperations } from '#application/run-operations';
 import { Wake } from '#application/wake';
-import { PostgresWake } from '#persistence/postgres-wake';
 import { Loop } from './loop.js';
 
 const drainMs = 15_000;
@@ -23,23 +22,24 @@ export class Work implements OnApplicationBootstrap, BeforeApplicationShutdown {
     private readonly operations: RunOperations,
   ) {}
 
-  async onApplicationBootstrap(): Promise<void> {
-    if (this.wake instanceof PostgresWake) await this.wake.start();
+  onApplicationBootstrap(): void {
     const seal = async () => {
       const sealed = await this.log.seal(2_000);
       if (sealed > 0) this.wake.ring('sealed');
       return sealed;
     };
+    const operations = new Loop(
+      { name: 'running provider operations', round: () => this.operations.round(), on: 'operations', pollMs: 500 },
+      this.wake,
+    );
+    this.operations.onRoom = () => operations.ring();
     this.loops = [
       new Loop({ name: 'sealing the log', round: seal, on: 'unsealed', pollMs: 1_000 }, this.wake),
       new Loop(
         { name: 'handling webhooks', round: () => this.deliveries.round(200), on: 'deliveries', pollMs: 2_000 },
         this.wake,
       ),
-      new Loop(
-        { name: 'running provider operations', round: () => this.operations.round(), on: 'operations', pollMs: 500 },
-        this.wake,
-      ),
+      operations,
     ];
     const renew = () => this.operations.renew().then(() => 0);
     this.renewing = new Loop({ name: 'renewing leases', round: renew, on: null, pollMs: 10_000 }, this.wake);
@@ -55,6 +55,5 @@ export class Work implements OnApplicationBootstrap, BeforeApplicationShutdown {
     }
     await this.renewing?.stop();
     await sealing?.stop();
-    if (this.wake instanceof PostgresWake) await this.wake.stop();
   }
 }

@@ -17,7 +17,7 @@ import { Work } from './work.js';
 const relayed = [topics.refundEvents, topics.refundOutcomes, topics.refundability, deadLetterTopic(topics.refundCommands)];
 
 /** Well below the lease, so that a call has ended before its operation can be taken over. */
-const running = { atOnce: 64, leaseMs: 30_000, callMs: 20_000 };
+const running = { atOnce: 128, leaseMs: 30_000, callMs: 20_000 };
 
 @Module({})
 export class WorkerModule {

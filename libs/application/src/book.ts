@@ -45,6 +45,8 @@ export interface Want {
   readonly deliveries?: readonly string[];
   /** Also the refunds that wait for a reading of the payments wanted. */
   readonly waiting?: boolean;
+  /** Only to look: payments and refunds come without their locks and must not be changed. Nobody waits for whoever only looks. */
+  readonly unlocked?: boolean;
 }
 
 /** The command a refund came from; null for one that was discovered. */

@@ -4,12 +4,13 @@
  */
 import { addPaymentRead, addRefundRead } from '#application/admission';
 import { inParts } from '#application/batcher';
-import type { Book, Disposition, PaymentName, ProviderRefundName, WorkingSet } from '#application/book';
+import type { Book, Disposition, PaymentName, ProviderRefundName, Want, WorkingSet } from '#application/book';
 import { paymentName } from '#application/names';
 import { priorities } from '#application/operations';
 import type { Providers } from '#application/providers';
 import type { Notice, ReceivedNotice } from '#domain/ports/provider-notices';
-import { recordReport } from '#domain/refund/refund';
+import { areKnown } from '#domain/payment/payment';
+import { isKnown, type Refund } from '#domain/refund/refund';
 
 /** A delivery as it came. Of one that was refused, only the digest of its body is kept. */
 export interface NewDelivery {
@@ -42,6 +43,8 @@ export abstract class Deliveries {
   abstract store(deliveries: readonly NewDelivery[]): Promise<void>;
   /** Takes what is not handled, for a while, oldest first. */
   abstract claim(limit: number, leaseMs: number): Promise<PendingDelivery[]>;
+  /** Has a delivery handled once more, as if it had not been; false when its body was not kept. */
+  abstract replay(id: string): Promise<boolean>;
 }
 
 export interface DeliveryLog {
@@ -81,7 +84,18 @@ export class HandleDeliveries {
     return this.providers.noticesOf(delivery.account, delivery.provider)?.reread(delivery.body, delivery.receivedAt) ?? null;
   }
 
-  private async handle(part: readonly { delivery: PendingDelivery; received: ReceivedNotice | null }[]): Promise<void> {
+  /** Most notices say what is known, so a look without locks disposes of them; the payments of the others are locked then. */
+  private async handle(part: readonly Received[]): Promise<void> {
+    const news = await this.book.transact({ ...this.wantFor(part), unlocked: true }, (set) =>
+      part.filter((one) => !disposeKnown(set, one)),
+    );
+    if (news.length === 0) return;
+    await this.book.transact(this.wantFor(news), (set) => {
+      for (const one of news) if (!disposeKnown(set, one)) haveRead(set, one);
+    });
+  }
+
+  private wantFor(part: readonly Received[]): Want {
     const payments: PaymentName[] = [];
     const refunds: string[] = [];
     const providerRefunds: ProviderRefundName[] = [];
@@ -94,55 +108,69 @@ export class HandleDeliveries {
       providerRefunds.push({ account, provider, id: notice.providerRefundId });
       if (notice.refundId !== null) refunds.push(notice.refundId);
     }
-    await this.book.transact({ payments, refunds, providerRefunds }, (set) => {
-      for (const { delivery, received } of part) handleOne(set, delivery, received);
-    });
+    return { payments, refunds, providerRefunds };
   }
 }
 
-function handleOne(set: WorkingSet, delivery: PendingDelivery, received: ReceivedNotice | null): void {
-  const { id, account, provider } = delivery;
-  const dispose = (disposition: Disposition, detail: string | null, refundId: string | null = null) =>
-    set.disposeDelivery({ id, disposition, detail, operationId: null, refundId });
-  const awaitReading = (operationId: string, refundId: string | null) =>
-    set.disposeDelivery({ id, disposition: null, detail: null, operationId, refundId });
+interface Received {
+  readonly delivery: PendingDelivery;
+  /** Null where no account of ours is called so. */
+  readonly received: ReceivedNotice | null;
+}
 
+/** Ends a delivery that tells nothing new; false when the provider must be read. */
+function disposeKnown(set: WorkingSet, { delivery, received }: Received): boolean {
+  const { id, account, provider } = delivery;
+  const dispose = (disposition: Disposition, detail: string, refundId: string | null = null) => {
+    set.disposeDelivery({ id, disposition, detail, operationId: null, refundId });
+    return true;
+  };
   if (received === null) return dispose('foreign', `no account "${account}" is configured for ${provider}`);
   if (delivery.repeated) return dispose('duplicate', 'the same notice was delivered before');
   const { notice } = received;
   switch (notice.about) {
     case 'nothing':
       return dispose('unknown', notice.why);
-    case 'payment':
-      return awaitReading(addPaymentRead(set, set.paymentCalled({ account, provider, name: notice.payment })), null);
-    case 'refund':
-      return aboutRefund(set, { account, provider }, notice, dispose, awaitReading);
+    case 'payment': {
+      const payment = set.paymentCalled({ account, provider, name: notice.payment });
+      return notice.claim !== null && areKnown(payment, notice.claim) && dispose('stale', 'its totals are known already');
+    }
+    case 'refund': {
+      const { claim } = notice;
+      const refund = refundOf(set, delivery, notice);
+      if (claim === null || refund === undefined || !isKnown(refund, claim)) return false;
+      return dispose('stale', `${claim.providerStatus ?? claim.says} is known already`, refund.id);
+    }
   }
 }
 
-function aboutRefund(
-  set: WorkingSet,
-  at: { account: string; provider: string },
-  notice: Notice & { about: 'refund' },
-  dispose: (disposition: Disposition, detail: string | null, refundId: string | null) => void,
-  awaitReading: (operationId: string, refundId: string | null) => void,
-): void {
-  const { providerRefundId, claim, payment } = notice;
-  const named = notice.refundId === null ? undefined : set.refund(notice.refundId);
-  const known =
-    set.refundCalled({ ...at, id: providerRefundId }) ??
-    (named?.account === at.account && named.provider === at.provider ? named : undefined);
-  if (known !== undefined) {
-    if (known.providerRefundId === providerRefundId && claim !== null && recordReport(known, claim).length === 0) {
-      return dispose('stale', `${claim.providerStatus ?? claim.says} is known already`, known.id);
-    }
-    const read = { ...at, providerRefundId, refundId: known.id, paymentKey: known.paymentKey };
-    return awaitReading(addRefundRead(set, read, set.now, priorities.noticeRead), known.id);
+/** Has the provider read; that reading decides, and disposes of the delivery. */
+function haveRead(set: WorkingSet, { delivery, received }: Received): void {
+  const { id, account, provider } = delivery;
+  const notice = received?.notice;
+  if (notice === undefined || notice.about === 'nothing') return;
+  const awaitReading = (operationId: string, refundId: string | null) =>
+    set.disposeDelivery({ id, disposition: null, detail: null, operationId, refundId });
+
+  const refund = notice.about === 'refund' ? refundOf(set, delivery, notice) : undefined;
+  if (notice.about === 'refund' && (refund !== undefined || notice.payment === null)) {
+    const { providerRefundId } = notice;
+    const [refundId, paymentKey] = [refund?.id ?? null, refund?.paymentKey ?? null];
+    return awaitReading(
+      addRefundRead(set, { account, provider, providerRefundId, refundId, paymentKey }, set.now, priorities.noticeRead),
+      refundId,
+    );
   }
-  // Not ours as far as we know: the whole payment is read where it is named, so that what others made of it counts at once.
-  if (payment !== null) return awaitReading(addPaymentRead(set, set.paymentCalled({ ...at, name: payment })), null);
-  awaitReading(
-    addRefundRead(set, { ...at, providerRefundId, refundId: null, paymentKey: null }, set.now, priorities.noticeRead),
-    null,
-  );
+  // A refund that is not ours as far as we know: the whole payment is read, so that what others made of it counts at once.
+  awaitReading(addPaymentRead(set, set.paymentCalled({ account, provider, name: notice.payment ?? '' })), null);
+}
+
+function refundOf(
+  set: WorkingSet,
+  { account, provider }: PendingDelivery,
+  notice: Notice & { about: 'refund' },
+): Refund | undefined {
+  const named = notice.refundId === null ? undefined : set.refund(notice.refundId);
+  const called = set.refundCalled({ account, provider, id: notice.providerRefundId });
+  return called ?? (named?.account === account && named.provider === provider ? named : undefined);
 }

@@ -31,7 +31,8 @@ export interface SealedEntry extends LogEntry {
 export interface LogFilter {
   readonly topics?: readonly string[];
   readonly type?: string;
-  readonly paymentKey?: string;
+  /** Any name of a payment, at whichever provider and account. */
+  readonly payment?: string;
 }
 
 export abstract class EventLog {

@@ -1,9 +1,15 @@
 /* How what we hold becomes what we publish: the shapes of libs/contracts, with numbers for amounts and text for times. */
-import type { Balance, Refund as PublicRefund, RefundSummary, Refundability } from '#contracts/refund-events';
+import type {
+  PaymentBalance,
+  Refund as PublicRefund,
+  RefundSummary,
+  Refundability,
+  Rejection as PublicRejection,
+} from '#contracts/refund-events';
 import type { Provider } from '#contracts/refund-commands';
 import type { Code } from '#contracts/codes';
 import { available, overdrawn, type Payment } from '#domain/payment/payment';
-import type { Refund } from '#domain/refund/refund';
+import type { Refund, Rejection } from '#domain/refund/refund';
 
 const whole = (amount: bigint | null) => (amount === null ? null : Number(amount));
 const time = (at: Date | null) => (at === null ? null : at.toISOString());
@@ -29,12 +35,16 @@ export function refundSummary(refund: Refund, payment: Payment): RefundSummary {
     bankReference: refund.bankReference,
     attempts: refund.origin === 'discovered' ? 0 : refund.attempt,
     warnings: [],
-    rejection: refund.rejection === null ? null : { code: refund.rejection.code as Code, detail: refund.rejection.detail },
+    rejection: refund.rejection === null ? null : publicRejection(refund.rejection),
     version: refund.version,
     createdAt: refund.createdAt.toISOString(),
     updatedAt: refund.updatedAt.toISOString(),
     finalAt: time(refund.finalAt),
   };
+}
+
+export function publicRejection({ code, detail }: Rejection): PublicRejection {
+  return { code: code as Code, detail };
 }
 
 /** A refund as HTTP shows it, with what people wrote into it. */
@@ -43,7 +53,7 @@ export function publicRefund(refund: Refund, payment: Payment): PublicRefund {
 }
 
 /** What is left of a payment. The currency is unknown until the provider has been read. */
-export function balance(payment: Payment): Omit<Balance, 'currency'> & { currency: string | null } {
+export function balance(payment: Payment): PaymentBalance {
   return {
     account: payment.account,
     provider: payment.provider as Provider,

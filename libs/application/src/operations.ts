@@ -58,7 +58,7 @@ export interface Claimed {
 
 /** The queue side of the operations table. Claiming takes no other lock than the rows themselves, and skips what others hold. */
 export abstract class OperationQueue {
-  /** Takes up to `limit` due heads for `leaseMs`, by the database's clock. */
+  /** Takes up to `limit` due heads for `leaseMs`, by the database's clock. Readings are counted as begun with that. */
   abstract claim(limit: number, leaseMs: number): Promise<Operation[]>;
   /** Keeps what is still in flight; what was taken over meanwhile is not renewed. */
   abstract renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void>;

@@ -206,9 +206,17 @@ describe('A batch', () => {
 
   it('buries what cannot be read, and its sender hears of it', async () => {
     const bytes: UnreadableRecord = {
-      ...{ topic: 'refunds.commands.v1', partition: 0, offset: 5n, key: null, value: Buffer.from('{'), headers: {} },
+      topic: 'refunds.commands.v1',
+      partition: 0,
+      offset: 5n,
+      key: null,
+      value: Buffer.from('{'),
+      headers: {},
       unreadable: true,
-      ...{ code: 'not_json', detail: 'It is not JSON.', source: 'shop', id: 'c-0' },
+      code: 'not_json',
+      detail: 'It is not JSON.',
+      source: 'shop',
+      id: 'c-0',
     };
     const answers = await redress.commands.decide([bytes, redress.request('pi_1', 100, {}, { key: 'c-1' })]);
     expect(answers).toMatchObject([{ kind: 'buried' }, { kind: 'accepted' }]);

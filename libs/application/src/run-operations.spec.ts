@@ -23,9 +23,7 @@ describe('A send', () => {
     expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown', holds: 'reserved', providerRefundId: null });
     await redress.workFor(60_000);
     expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: 're_1' });
-    expect(redress.told(id)).toEqual([
-      ...['requested', 'approved', 'submitted', 'outcome_unknown', 'succeeded', 'outcome_resolved'],
-    ]);
+    expect(redress.told(id)).toEqual(['requested', 'approved', 'submitted', 'outcome_unknown', 'succeeded', 'outcome_resolved']);
     expect(redress.provider.sentBack('pi_1')).toBe(100n);
   });
 
@@ -250,7 +248,7 @@ describe('A worker', () => {
     redress.stores.refunds.put(broken, { ...kept, refund: { ...kept.refund, paymentKey: 'nowhere' } });
     await redress.round();
     redress.stores.refunds.put(broken, kept);
-    expect(ids.map((id) => redress.of(id).status)).toEqual([...['succeeded', 'succeeded', 'approved', 'succeeded', 'succeeded']]);
+    expect(ids.map((id) => redress.of(id).status)).toEqual(['succeeded', 'succeeded', 'approved', 'succeeded', 'succeeded']);
     expect(redress.failures).toHaveLength(1);
     redress.pass(31_000);
     await redress.work();
@@ -296,7 +294,8 @@ describe('A process that dies', () => {
       await redress.workFor(120_000);
       const ends = redress.all().map(({ status, amount }) => `${status} ${amount}`);
       expect([at, ends.sort()]).toEqual([at, ['succeeded 4000', 'succeeded 6000']]);
-      expect(redress.provider.refunds.map(({ amount }) => amount).sort()).toEqual([4000n, 6000n]);
+      expect(new Set(redress.provider.refunds.map(({ amount }) => amount))).toEqual(new Set([4000n, 6000n]));
+      expect(redress.provider.sentBack('pi_1')).toBe(10_000n);
       expect(
         redress
           .outcomes()

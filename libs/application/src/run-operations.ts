@@ -31,8 +31,9 @@ export interface RunnerLog {
 }
 
 export class RunOperations {
+  /** Called when there is room for another round. */
+  onRoom: () => void = () => undefined;
   private readonly inFlight = new Map<string, Operation>();
-  private freed: () => void = () => undefined;
   private readonly answers: Batcher<Answered, { recorded: true }>;
 
   constructor(
@@ -58,7 +59,8 @@ export class RunOperations {
           );
           return Promise.resolve({ recorded: true });
         }),
-      { most: 200, atOnce: 2 },
+      // One at a time, so that what comes back meanwhile goes into the next one together.
+      { most: 200, atOnce: 1 },
     );
   }
 
@@ -66,9 +68,15 @@ export class RunOperations {
     return this.inFlight.size;
   }
 
-  /** Takes what is due, up to what may still be under way, and starts it; waits while nearly all that may be is. Returns how many were taken. */
+  /** A round costs the same for one as for fifty: under load it waits until there is room for some. */
+  private get hasRoom(): boolean {
+    return this.settings.atOnce - this.inFlight.size >= this.settings.atOnce / 4;
+  }
+
+  /** Takes what is due, up to what may still be under way, and starts it. Returns how many were taken. */
   async round(): Promise<number> {
-    const free = await this.room();
+    if (!this.hasRoom) return 0;
+    const free = this.settings.atOnce - this.inFlight.size;
     const started = performance.now();
     const due = await this.queue.claim(free, this.settings.leaseMs);
     if (due.length === 0) return 0;
@@ -83,17 +91,10 @@ export class RunOperations {
       this.inFlight.set(claimed.operation.id, claimed.operation);
       void this.call(claimed).finally(() => {
         this.inFlight.delete(claimed.operation.id);
-        this.freed();
+        if (this.hasRoom) this.onRoom();
       });
     }
     return due.length;
-  }
-
-  /** How many may start, once that is a good part of all: claimed one by one, each would cost two transactions of its own. */
-  private async room(): Promise<number> {
-    const { atOnce } = this.settings;
-    while (this.inFlight.size > atOnce * 0.75) await new Promise<void>((freed) => (this.freed = freed));
-    return atOnce - this.inFlight.size;
   }
 
   /** Keeps the leases of what is still under way. */
@@ -117,41 +118,12 @@ export class RunOperations {
    * What was canceled, answered or taken over in the meantime is left out.
    */
   private async begin(due: readonly Operation[]): Promise<(Claimed | null)[]> {
-    const want = {
-      operations: due.map((operation) => operation.id),
-      refunds: due.flatMap((operation) => (operation.kind === 'refund.send' ? [operation.target] : [])),
-    };
-    return this.book.transact(want, (set) =>
-      due.map((claimed): Claimed | null => {
-        const operation = set.operation(claimed.id);
-        if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return null;
-        if (operation.kind === 'refund.send' && isForgotten(operation, set.now)) {
-          askTheBooks(set, operation);
-          return null;
-        }
-        const counted = set.changeOperation(operation.id, {
-          tries: operation.tries + 1,
-          firstSentAt: operation.firstSentAt ?? set.now,
-          lastSentAt: set.now,
-        });
-        if (operation.kind !== 'refund.send') return { operation: counted, refund: null, payment: null };
-        const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), {
-          causationId: operation.id,
-        });
-        const sendable =
-          (refund.status === 'submitted' || refund.status === 'outcome_unknown') && refund.attention !== 'contradiction';
-        if (!sendable || refund.attempt !== operation.attempt) {
-          set.changeOperation(operation.id, {
-            state: 'dropped',
-            doneAt: set.now,
-            leaseUntil: null,
-            result: `the refund is ${refund.status}`,
-          });
-          return null;
-        }
-        return { operation: counted, refund, payment: set.payment(refund.paymentKey) };
-      }),
-    );
+    const sends = due.filter(({ kind }) => kind === 'refund.send');
+    const want = { operations: sends.map(({ id }) => id), refunds: sends.map(({ target }) => target) };
+    const begun =
+      sends.length === 0 ? [] : await this.book.transact(want, (set) => sends.map((claimed) => beginSend(set, claimed)));
+    const reads = due.filter(({ kind }) => kind !== 'refund.send');
+    return [...begun, ...reads.map((operation) => ({ operation, refund: null, payment: null }))];
   }
 
   private async call(claimed: Claimed): Promise<void> {
@@ -214,6 +186,26 @@ function askTheBooks(set: WorkingSet, operation: Operation): void {
   const { refund } = set.kept(operation.target);
   askAPerson(set, refund, 'outcome_unknown', { causationId: operation.id });
   addPaymentRead(set, set.payment(refund.paymentKey));
+}
+
+/** Marks the send as begun, and its refund as submitted; null when it must not be sent any more. */
+function beginSend(set: WorkingSet, claimed: Operation): Claimed | null {
+  const operation = set.operation(claimed.id);
+  if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return null;
+  if (isForgotten(operation, set.now)) {
+    askTheBooks(set, operation);
+    return null;
+  }
+  const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), { causationId: operation.id });
+  const sendable = refund.status === 'submitted' || refund.status === 'outcome_unknown';
+  if (!sendable || refund.attempt !== operation.attempt || refund.attention === 'contradiction') {
+    const result = `the refund is ${refund.status}`;
+    set.changeOperation(operation.id, { state: 'dropped', doneAt: set.now, leaseUntil: null, result });
+    return null;
+  }
+  const { now } = set;
+  const begun = { tries: operation.tries + 1, firstSentAt: operation.firstSentAt ?? now, lastSentAt: now };
+  return { operation: set.changeOperation(operation.id, begun), refund, payment: set.payment(refund.paymentKey) };
 }
 
 async function send(

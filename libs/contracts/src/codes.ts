@@ -56,7 +56,12 @@ export const codes = {
   body_too_large: 'The body is too large.',
   ...envelopeCodes,
 
+  // Webhooks.
+  webhook_refused: 'The webhook cannot be believed.',
+  not_replayable: 'The delivery was refused when it came, so its body was not kept.',
+
   // The request as such.
+  bad_request: 'The request cannot be read as HTTP.',
   unauthorized: 'The request carries no valid key.',
   forbidden: 'The key does not allow this.',
   not_found: 'There is nothing at this address.',

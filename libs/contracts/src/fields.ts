@@ -139,11 +139,12 @@ export function OneOf(words: readonly string[], about: About): PropertyDecorator
 }
 
 /** A whole number that JavaScript holds exactly. */
-export function Whole(about: About & { readonly min: number; readonly of?: string }): PropertyDecorator {
+export function Whole(about: About & { readonly min: number; readonly max?: number; readonly of?: string }): PropertyDecorator {
+  const { min, max = Number.MAX_SAFE_INTEGER, of } = about;
   return field(
-    `a whole number${about.of === undefined ? '' : ` of ${about.of}`}, ${about.min} to ${Number.MAX_SAFE_INTEGER}`,
-    (value) => Number.isSafeInteger(value) && Number(value) >= about.min,
-    { type: 'integer', minimum: about.min, maximum: Number.MAX_SAFE_INTEGER },
+    `a whole number${of === undefined ? '' : ` of ${of}`}, ${min} to ${max}`,
+    (value) => Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max,
+    { type: 'integer', minimum: min, maximum: max },
     about,
   );
 }
@@ -215,6 +216,11 @@ export function Inside(kind: Class, about: About): PropertyDecorator {
     ValidateNested()(target, name);
     Type(() => kind)(target, name);
   };
+}
+
+/** An object that is described elsewhere. */
+export function AnyObject(about: About): PropertyDecorator {
+  return field('an object', isObject, { type: 'object' }, about);
 }
 
 /** A list whose entries are described elsewhere. */

@@ -214,12 +214,16 @@ export class Refundability extends Balance {
   declare readonly version: number;
 }
 
-/** A payment as HTTP shows it. */
-@Message('A payment: its balance in minor units of its currency, and its refunds.')
-export class Payment extends Balance {
+/** A balance as HTTP shows it. */
+@Message('The balance of a payment, in minor units of its currency.')
+export class PaymentBalance extends Balance {
   @Currency({ about: 'ISO 4217; null until the provider was read for the first time.', example: 'USD', nullable: true })
   declare readonly currency: string | null;
+}
 
+/** A payment as HTTP shows it. */
+@Message('A payment: its balance in minor units of its currency, and its refunds.')
+export class Payment extends PaymentBalance {
   @ListOf(Refund, { about: 'Its refunds, newest first.' })
   declare readonly refunds: readonly Refund[];
 
@@ -227,6 +231,51 @@ export class Payment extends Balance {
   declare readonly disputes: readonly object[];
 
   @Words({ about: 'What to know although it is allowed.', example: [] })
+  declare readonly warnings: readonly string[];
+}
+
+/** What a refund would come to if it were asked for now. */
+export const previews = ['admitted', 'rejected', 'payment_is_read_first'] as const;
+export type Preview = (typeof previews)[number];
+
+/** The answer of POST /v1/refunds/preview. */
+@Message('What would happen to a refund, by what is known now. Nothing was stored and nothing is promised.')
+export class RefundPreview {
+  @OneOf(previews, {
+    about:
+      '"payment_is_read_first": what is known of the payment does not decide it, so the refund would be taken on and decided by a reading.',
+    example: 'admitted',
+  })
+  declare readonly wouldBe: Preview;
+
+  @Inside(Rejection, { about: 'Why, when it would be rejected.', nullable: true })
+  declare readonly rejection: Rejection | null;
+
+  @Whole({
+    min: 1,
+    of: 'minor units',
+    about: 'What would go back, in minor units; null where that is not known yet.',
+    example: 1050,
+    nullable: true,
+  })
+  declare readonly amount: number | null;
+
+  @Currency({ about: 'ISO 4217; null as long as the amount is.', example: 'USD', nullable: true })
+  declare readonly currency: string | null;
+
+  @Whole({
+    min: 0,
+    of: 'minor units',
+    about: 'What would be left to refund after it, when it would be admitted.',
+    example: 7900,
+    nullable: true,
+  })
+  declare readonly availableAfter: number | null;
+
+  @Inside(PaymentBalance, { about: 'The balance it was decided on; null when nobody has read the payment yet.', nullable: true })
+  declare readonly payment: PaymentBalance | null;
+
+  @Words({ about: 'What to know although it is allowed, such as "overdrawn".', example: [] })
   declare readonly warnings: readonly string[];
 }
 
@@ -430,6 +479,13 @@ export class Problem {
 
   @Text({ max: 1000, about: 'The path that was asked for.', example: '/v1/refunds', optional: true })
   declare readonly instance?: string;
+
+  @OurId('rf', {
+    about: 'The refund that was refused or is in the way, where there is one.',
+    example: 'rf_01HZX3J9',
+    optional: true,
+  })
+  declare readonly refundId?: string;
 }
 
 /** A page of refunds. */

@@ -8,14 +8,30 @@ import {
   EventEnvelope,
   FirstOutcome,
   Payment,
+  PaymentBalance,
   Problem,
   ProblemField,
   Refund,
   RefundPage,
+  RefundPreview,
   RefundSummary,
   refundEvents,
   Rejection,
 } from '#contracts/refund-events';
+import {
+  AttentionItem,
+  AttentionPage,
+  DeadLetter,
+  DeadLetterPage,
+  EventPage,
+  FeedEvent,
+  Health,
+  HistoryEntry,
+  ParkedOperation,
+  RefundHistory,
+  WebhookDelivery,
+  WebhookDeliveryPage,
+} from '#contracts/oversight';
 import { topics, type Topic } from '#contracts/topics';
 
 /** Every schema and document here is read off the classes' validation metadata; nothing is described a second time. */
@@ -27,12 +43,26 @@ const messages: readonly Class[] = [
   EventEnvelope,
   FirstOutcome,
   Payment,
+  PaymentBalance,
   Problem,
   ProblemField,
   Refund,
   RefundPage,
+  RefundPreview,
   RefundSummary,
   Rejection,
+  AttentionItem,
+  AttentionPage,
+  DeadLetter,
+  DeadLetterPage,
+  EventPage,
+  FeedEvent,
+  Health,
+  HistoryEntry,
+  ParkedOperation,
+  RefundHistory,
+  WebhookDelivery,
+  WebhookDeliveryPage,
 ];
 
 /** What comes in is closed, since an unknown field there is a mistake; what goes out is open, since consumers must tolerate new ones. */

@@ -16,7 +16,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
-import type { Kafka, Producer } from 'kafkajs';
+import type { Kafka, Producer, RecordMetadata } from 'kafkajs';
 import { type EventLog, type SealedEntry, type TopicCursors } from '#application/event-log';
 import type { Wake } from '#application/wake';
 import { type Backoff, delayOf } from '#messaging/backoff';
@@ -125,6 +125,8 @@ interface Surroundings {
   readonly backoff: Backoff;
 }
 
+const gatherMs = 10;
+
 /** Our turn at a topic: the producer that shut out the one before, and how far we are. */
 interface Turn {
   readonly fence: bigint;
@@ -161,8 +163,11 @@ class TopicCarrier {
         if (this.turn === undefined) {
           // Somebody else's: no ring concerns us, only the end of their lease.
           await sleep(leaseMs / 2, undefined, { signal: stopping }).catch(() => undefined);
-        } else if ((await this.carryPage(this.turn)) === 'nothing') {
-          await this.bell.rung(leaseMs / 3);
+        } else {
+          const carried = await this.carryPage(this.turn);
+          if (carried === 'nothing') await this.bell.rung(leaseMs / 3);
+          // A transaction costs the brokers the same for one record as for a thousand: a trickle is gathered for a moment.
+          if (carried === 'short page') await sleep(gatherMs);
         }
         tries = 0;
         this.trouble = null;
@@ -199,7 +204,7 @@ class TopicCarrier {
     return { fence: confirmed.fence, sender, position: confirmed.position, takenAt };
   }
 
-  private async carryPage(turn: Turn): Promise<'something' | 'nothing'> {
+  private async carryPage(turn: Turn): Promise<'full page' | 'short page' | 'nothing'> {
     const { log, pageSize } = this.around;
     const page = await log.page(turn.position, pageSize, { topics: [this.topic] });
     if (page.length === 0) return 'nothing';
@@ -207,12 +212,12 @@ class TopicCarrier {
       await turn.sender.send(records);
       if (!(await this.around.cursors.advance(this.topic, turn.fence, last))) {
         await this.dropTurn();
-        return 'something';
+        return 'full page';
       }
       turn.position = last;
       this.position = last;
     }
-    return 'something';
+    return page.length < pageSize ? 'short page' : 'full page';
   }
 
   private async recordsOf(page: readonly SealedEntry[], partitions: number): Promise<Placed[]> {
@@ -246,11 +251,13 @@ class TopicSender {
   private constructor(
     private readonly producer: Producer,
     private readonly topic: string,
+    /** Which broker each partition was led by when we announced ourselves. */
+    private readonly leaders: ReadonlyMap<number, number>,
     readonly partitions: number,
   ) {}
 
   static async announce(kafka: Kafka, topic: string, leaseMs: number): Promise<TopicSender> {
-    const partitions = await partitionsOf(kafka, topic);
+    const leaders = await leadersOf(kafka, topic);
     const producer = kafka.producer({
       transactionalId: `redress-relay-${topic}`,
       idempotent: true,
@@ -258,14 +265,15 @@ class TopicSender {
       // A transaction that nobody ends holds up those who read committed records only.
       transactionTimeout: Math.max(10_000, 2 * leaseMs),
       allowAutoTopicCreation: false,
-      // Kafka answers "concurrent transactions" until the markers of the one before are written: some milliseconds, not kafkajs' 300.
-      retry: { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 500, retries: 30 },
+      // Kafka answers "concurrent transactions" until the markers of the one before are written: some milliseconds, not kafkajs' 300. No more
+      // tries than that takes; what lasts longer is for a new producer.
+      retry: { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 500, retries: 10 },
     });
     try {
       await producer.connect();
       // kafkajs announces a producer at its first transaction. An empty one costs nothing more.
       await (await producer.transaction()).abort();
-      return new TopicSender(producer, topic, partitions);
+      return new TopicSender(producer, topic, leaders, leaders.size);
     } catch (error) {
       await producer.disconnect().catch(() => undefined);
       throw error;
@@ -275,11 +283,18 @@ class TopicSender {
   /** All of them or, to whoever reads committed records only, none. */
   async send(records: readonly OutgoingRecord[]): Promise<void> {
     const transaction = await this.producer.transaction();
-    const answer = await transaction.send({ topic: this.topic, acks: -1, messages: records.map((record) => ({ ...record })) });
-    // kafkajs leaves out a partition it has no leader for, and says nothing.
+    // One broker at a time: when one of several refuses, kafkajs tries all of them again without waiting for those still under way.
+    const answer: RecordMetadata[] = [];
+    for (const group of Map.groupBy(records, (record) => this.leaders.get(record.partition)).values()) {
+      const messages = group.map((record) => ({ ...record }));
+      answer.push(...(await transaction.send({ topic: this.topic, acks: -1, messages })));
+    }
+    // kafkajs leaves out a partition it has no leader for, and says nothing; and after a broker came back it may send again what was accepted.
+    // In both cases what was sent so far is aborted, by the producer that follows this one.
     const answered = new Set(answer.filter((each) => each.errorCode === 0).map((each) => each.partition));
     const missed = records.find((record) => !answered.has(record.partition));
     if (missed !== undefined) throw new Error(`Kafka did not answer for partition ${missed.partition} of ${this.topic}`);
+    if (answer.length > answered.size) throw new Error(`a part of the page went to ${this.topic} twice`);
     await transaction.commit();
   }
 
@@ -288,14 +303,14 @@ class TopicSender {
   }
 }
 
-async function partitionsOf(kafka: Kafka, topic: string): Promise<number> {
+async function leadersOf(kafka: Kafka, topic: string): Promise<Map<number, number>> {
   const admin = kafka.admin();
   try {
     await admin.connect();
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-    const partitions = topics[0]?.partitions.length ?? 0;
-    if (partitions === 0) throw new Error(`Kafka knows no partitions of ${topic}`);
-    return partitions;
+    const leaders = new Map(topics[0]?.partitions.map(({ partitionId, leader }) => [partitionId, leader]));
+    if (leaders.size === 0) throw new Error(`Kafka knows no partitions of ${topic}`);
+    return leaders;
   } finally {
     await admin.disconnect();
   }

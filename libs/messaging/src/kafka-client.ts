@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { LoggerService } from '@nestjs/common';
 import { Kafka, type KafkaConfig, type logCreator, logLevel, type SASLOptions } from 'kafkajs';
-import { mendIdleTimer } from '#messaging/kafkajs-idle';
+import { mendKafkaJs } from '#messaging/kafkajs-mends';
 
 /** How to reach a Kafka cluster. */
 export interface KafkaConnection {
@@ -17,7 +17,7 @@ export interface KafkaConnection {
  * uses the client goes on for ever in a loop of its own, where it can be stopped and can say what it waits for.
  */
 export function kafkaClient({ brokers, clientId, ssl, sasl }: KafkaConnection, logger: LoggerService): Kafka {
-  mendIdleTimer();
+  mendKafkaJs();
   const config: KafkaConfig = {
     brokers: [...brokers],
     clientId,
@@ -31,17 +31,25 @@ export function kafkaClient({ brokers, clientId, ssl, sasl }: KafkaConnection, l
   return new Kafka(config);
 }
 
-/** Said by kafkajs in the normal course of things: a transaction that starts while the one before is being closed, our bounded retries. */
+/** Said by kafkajs in the normal course of things: a transaction that starts while the one before is being closed, our choices of retries and partitions. */
 const notWorthALine = [
   'another concurrent operation on the same transaction was ongoing',
   'Limiting retries for the idempotent producer',
+  'switched default partitioner',
 ];
 
-/** What kafkajs calls an error it mostly tries again by itself. What does not get better reaches our own loops, and they say it once. */
+/**
+ * What kafkajs calls an error it mostly tries again by itself. What does not get better reaches our own loops, and they say it. While a
+ * broker is away every attempt says the same, so it is written twice a minute.
+ */
 function writeTo(logger: LoggerService): logCreator {
+  const saidAt = new Map<string, number>();
   return () =>
     ({ namespace, log: { message, error, broker } }) => {
       const text = [namespace, message, error, broker].filter((part) => typeof part === 'string' && part !== '').join(': ');
-      if (!notWorthALine.some((each) => text.includes(each))) logger.warn(text);
+      if (notWorthALine.some((each) => text.includes(each)) || Date.now() - (saidAt.get(text) ?? 0) < 30_000) return;
+      if (saidAt.size > 100) saidAt.clear();
+      saidAt.set(text, Date.now());
+      logger.warn(text);
     };
 }

@@ -1,4 +1,12 @@
-import { Module, type DynamicModule, type FactoryProvider, type ModuleMetadata } from '@nestjs/common';
+import {
+  Inject,
+  Module,
+  type DynamicModule,
+  type FactoryProvider,
+  type ModuleMetadata,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { Book } from '#application/book';
@@ -6,7 +14,7 @@ import { Deliveries } from '#application/deliveries';
 import { EventLog, PartitionOffsets, TopicCursors } from '#application/event-log';
 import { OperationQueue } from '#application/operations';
 import { Wake } from '#application/wake';
-import { dataSource, type DatabaseSettings } from '#persistence/database';
+import { dataSource, meaningOf, type DatabaseSettings } from '#persistence/database';
 import { PostgresBook } from '#persistence/postgres-book';
 import { PostgresDeliveries } from '#persistence/postgres-deliveries';
 import { PostgresCursors, PostgresLog, PostgresOffsets } from '#persistence/postgres-log';
@@ -23,7 +31,18 @@ const SETTINGS = Symbol('database settings');
 
 /** The application's stores over PostgreSQL. The tables must be there: `npm run migrate` makes them. */
 @Module({})
-export class PersistenceModule {
+export class PersistenceModule implements OnApplicationBootstrap, OnApplicationShutdown {
+  constructor(@Inject(Wake) private readonly wake: PostgresWake) {}
+
+  /** Not waited for: while the database is away, wakes come late and nothing else. */
+  onApplicationBootstrap(): void {
+    void this.wake.start();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.wake.stop();
+  }
+
   static forRootAsync({ imports = [], inject = [], useFactory }: PersistenceOptions): DynamicModule {
     const settings: FactoryProvider = { provide: SETTINGS, inject, useFactory: useFactory as FactoryProvider['useFactory'] };
     const source = getDataSourceToken();
@@ -54,7 +73,9 @@ export class PersistenceModule {
             dataSource((useFactory as (...args: unknown[]) => DatabaseSettings)(...injected)).options,
           dataSourceFactory: async (options) => {
             if (options === undefined) throw new Error('the database is not configured');
-            return new DataSource(options).initialize();
+            return new DataSource(options).initialize().catch((error: unknown) => {
+              throw meaningOf(error);
+            });
           },
         }),
       ],

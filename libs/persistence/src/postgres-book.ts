@@ -30,7 +30,7 @@ import {
   loadProviderRefunds,
   loadReferences,
   loadRefunds,
-  lockPayments,
+  loadPayments,
   moveNames,
   movePartition,
   moveRefunds,
@@ -75,7 +75,7 @@ export class PostgresBook extends Book {
       const set = new WorkingSet(await this.load(runner, want), randomUUID);
       const answer = decide(set);
       set.finish();
-      await this.store(runner, set);
+      await this.store(runner, want, set);
       await runner.commitTransaction();
       this.ring(set);
       return answer;
@@ -99,7 +99,7 @@ export class PostgresBook extends Book {
       const found = await run<{ payment_key: string }>(runner, findPayments, [ids, ...named, operationIds]);
       for (const { payment_key } of found.rows) keys.add(payment_key);
     }
-    const payments = await this.lock(runner, [...keys]);
+    const payments = await this.loadPayments(runner, [...keys], want.unlocked !== true);
     // A name that was not settled when it was looked up may have moved to its payment while the lock was waited for.
     if (payments.some((payment) => !payment.settled && !made.has(payment.key))) {
       const again = await this.names(runner, [...(want.payments ?? []), ...(want.aliases ?? [])]);
@@ -111,7 +111,7 @@ export class PostgresBook extends Book {
     const refunds = await this.loadRefunds(runner, want, ids, named, [...locked]);
     for (const { refund } of refunds)
       if (!locked.has(refund.paymentKey)) throw new Conflict('a refund has moved to another payment');
-    const operations = await this.loadOperations(runner, want, payments, refunds);
+    const operations = want.unlocked === true ? [] : await this.loadOperations(runner, want, payments, refunds);
     return {
       now,
       payments,
@@ -158,9 +158,9 @@ export class PostgresBook extends Book {
     return new Set(made.rows.map((row) => row.key));
   }
 
-  private async lock(runner: QueryRunner, keys: readonly string[]): Promise<Payment[]> {
+  private async loadPayments(runner: QueryRunner, keys: readonly string[], locked: boolean): Promise<Payment[]> {
     if (keys.length === 0) return [];
-    const { rows } = await run(runner, lockPayments(this.payments.selection), [keys]);
+    const { rows } = await run(runner, loadPayments(this.payments.selection, locked), [keys]);
     return rows.map((raw) => this.payments.read(raw));
   }
 
@@ -197,15 +197,12 @@ export class PostgresBook extends Book {
     refunds: readonly KeptRefund[],
   ): Promise<Operation[]> {
     const ids = want.operations ?? [];
-    const readings = [
-      ...payments.map((payment) => [payment.account, payment.provider, 'payment.read', payment.name]),
-      ...(want.providerRefunds ?? []).map((one) => [one.account, one.provider, 'refund.read', one.id]),
-    ];
-    if (ids.length === 0 && readings.length === 0) return [];
+    const named = want.providerRefunds ?? [];
+    if (ids.length === 0 && payments.length === 0 && named.length === 0) return [];
     const { rows } = await run(runner, loadOperations(this.operations.selection), [
       ids,
       refunds.map(({ refund }) => uuidOf(refund.id)),
-      ...columns(readings, 4, (one) => one),
+      [...payments.map((payment) => payment.name), ...named.map((one) => one.id)],
       payments.map((payment) => `refunds:${payment.key}`),
     ]);
     return rows.map((raw) => this.operations.read(raw));
@@ -216,11 +213,14 @@ export class PostgresBook extends Book {
     const { rows } = await run(runner, `select ${this.commands.selection} from command where id = any($1::uuid[])`, [
       want.commands,
     ]);
-    return rows.map((raw) => this.commands.read(raw)).map((row) => ({ ...row, answer: JSON.stringify(row.answer) }));
+    return rows.map((raw) => this.commands.read(raw));
   }
 
-  private async store(runner: QueryRunner, set: WorkingSet): Promise<void> {
+  private async store(runner: QueryRunner, want: Want, set: WorkingSet): Promise<void> {
     const { changes } = set;
+    if (want.unlocked === true && (changes.payments.size > 0 || changes.operations.size > 0 || changes.newOperations.size > 0)) {
+      throw new Error('what was loaded without its lock was changed');
+    }
     // The database refuses room that is not there whatever the order of these; payments come first because others refer to them.
     await this.payments.update(
       runner,
@@ -238,10 +238,7 @@ export class PostgresBook extends Book {
     await this.refunds.insert(runner, [...changes.newRefunds].map(row));
     await this.refunds.update(runner, [...changes.refunds].map(row));
     await this.providerRefunds.insert(runner, changes.newProviderRefunds);
-    await this.commands.insert(
-      runner,
-      changes.commands.map((command) => ({ ...command, answer: JSON.parse(command.answer) as object })),
-    );
+    await this.commands.insert(runner, changes.commands);
     const operations = (ids: ReadonlySet<string>) =>
       [...ids].flatMap((id) => set.operation(id) ?? []).map((each) => ({ ...each, ordinal: null }));
     await this.operations.update(runner, operations(changes.operations));

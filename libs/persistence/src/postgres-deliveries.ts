@@ -77,4 +77,20 @@ export class PostgresDeliveries extends Deliveries {
       throw meaningOf(error);
     }
   }
+
+  async replay(id: string): Promise<boolean> {
+    try {
+      const [found] = (await this.source.query(
+        `update webhook_delivery
+         set disposition = null, detail = null, operation_id = null, lease_until = null, handled_at = null
+         where id = $1 and body is not null
+         returning id`,
+        [id],
+      )) as [Raw[], number];
+      if (found.length > 0) this.wake.ring('deliveries');
+      return found.length > 0;
+    } catch (error) {
+      throw meaningOf(error);
+    }
+  }
 }

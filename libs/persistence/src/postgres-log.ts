@@ -27,8 +27,8 @@ export class PostgresLog extends EventLog {
     try {
       await runner.startTransaction();
       // Two statements: what the last writer sealed is visible only to a statement that begins after it let go.
-      const { rowCount: taken } = await run(runner, takeSeal);
-      const sealed = taken === 0 ? [] : (await run<{ entries: string }>(runner, seal, [limit])).rows;
+      const [taken] = (await run<{ settled: string }>(runner, takeSeal)).rows;
+      const sealed = taken === undefined ? [] : (await run<{ entries: string }>(runner, seal, [limit, taken.settled])).rows;
       await runner.commitTransaction();
       return Number(sealed[0]?.entries ?? 0);
     } catch (error) {
@@ -40,9 +40,9 @@ export class PostgresLog extends EventLog {
   }
 
   async page(after: bigint, limit: number, filter: LogFilter): Promise<SealedEntry[]> {
-    const { topics, type, paymentKey } = filter;
+    const { topics, type, payment } = filter;
     const [topic] = topics ?? [];
-    if (topic !== undefined && topics?.length === 1 && type === undefined && paymentKey === undefined) {
+    if (topic !== undefined && topics?.length === 1 && type === undefined && payment === undefined) {
       return this.read(pageOfTopic(this.events.selection), [topic, after.toString(), limit]);
     }
     const conditions = ['p.position > $1'];
@@ -50,7 +50,8 @@ export class PostgresLog extends EventLog {
     const where = (condition: string, value: unknown) => conditions.push(condition.replace('?', `$${parameters.push(value)}`));
     if (topics !== undefined) where('p.topic = any(?::text[])', topics);
     if (type !== undefined) where('event.type = ?', type);
-    if (paymentKey !== undefined) where('event.payment_key = ?::uuid', paymentKey);
+    if (payment !== undefined)
+      where('event.payment_key = any(array(select payment_key from payment_alias where name = ?))', payment);
     return this.read(
       `select p.position, ${this.events.selection} from event_position p join event on event.ordinal = p.ordinal
        where ${conditions.join(' and ')} order by p.position limit $2`,

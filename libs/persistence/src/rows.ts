@@ -124,7 +124,8 @@ export class CommandRow {
   @Text() digest!: string;
   @Column({ type: 'uuid', nullable: true, transformer: refundIds }) refundId!: string | null;
   @Json({ nullable: true }) body!: object | null;
-  @Json() answer!: object;
+  /** JSON as text: a repeated command gets the very same bytes. */
+  @Text() answer!: string;
   @Time() receivedAt!: Date;
 }
 

@@ -62,37 +62,33 @@ export const findPayments = `
   select payment_key from provider_operation where id = any($5::uuid[]) and payment_key is not null`;
 
 /** The one lock that decisions about a payment take, in key order. */
-export const lockPayments = (selection: string) =>
-  `select ${selection} from payment where key = any($1::uuid[]) order by key for update`;
+export const loadPayments = (selection: string, locked: boolean) =>
+  `select ${selection} from payment where key = any($1::uuid[]) order by key ${locked ? 'for update' : ''}`;
 
 /** Wanted refunds, by id, by the provider's id, and those that wait on the payments when $6 says so (partial index refund_waiting). */
 export const loadRefunds = (selection: string) => `
-  select ${selection} from refund where id in (
+  select ${selection} from refund where id = any(array(
     select unnest($1::uuid[])
     union all
     select refund_id from (${byProviderId('$2', '$3', '$4')}) known
     union all
     select id from refund where $6 and payment_key = any($5::uuid[]) and status = 'requested'
-  )`;
+  ))`;
 
 /**
- * Operations by id; those of the refunds; waiting readings of the payments and of provider refunds; one head per busy lane.
+ * Operations by id; what is open for the refunds; open readings of payments and refunds by their names there; one head per busy lane.
  * They are locked, in one order, because claiming changes them without a lock on their payment; claiming itself passes over what is locked.
  */
 export const loadOperations = (selection: string) => `
-  select ${selection} from provider_operation where id in (
+  select ${selection} from provider_operation where id = any(array(
     select unnest($1::uuid[])
-    union all
-    select id from provider_operation where refund_id = any($2::uuid[])
-    union all
-    select reading.id from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as given (account, provider, kind, target), lateral (
-      select id from provider_operation o
-      where (o.account, o.provider, o.kind, o.target) = (given.account, given.provider, given.kind, given.target)
-        and o.lane is null and o.state in ('open', 'parked') limit 1
-    ) reading
-    union all
-    select id from provider_operation where lane = any($7::text[]) and head and state in ('open', 'parked')
-  ) order by id for update`;
+    union
+    select id from provider_operation where refund_id = any($2::uuid[]) and state in ('open', 'parked')
+    union
+    select id from provider_operation where target = any($3::text[]) and lane is null and state in ('open', 'parked')
+    union
+    select id from provider_operation where lane = any($4::text[]) and head and state in ('open', 'parked')
+  )) order by id for update`;
 
 /** In a lane whose head has ended the next in line becomes head (index provider_operation_lane). The lane's payment is locked. */
 export const promote = `
@@ -111,7 +107,8 @@ export const moveNames = `update payment_alias set payment_key = $2 where paymen
 
 /**
  * Due heads, most urgent first, passing over what others hold. Per priority the index provider_operation_due is read from its oldest
- * entry up to now, so that the many readings planned for later are never looked at.
+ * entry up to now, so that the many readings planned for later are never looked at. A reading is counted as begun with that; the
+ * beginning of a send is committed with its refund.
  */
 export const claimOperations = (selection: string) => `
   with clocked as materialized (select service_now() as now),
@@ -124,7 +121,10 @@ export const claimOperations = (selection: string) => `
     ) found
     limit $1
   )
-  update provider_operation set lease_until = clocked.now + $2 * interval '1 millisecond', fence = fence + 1
+  update provider_operation set lease_until = clocked.now + $2 * interval '1 millisecond', fence = fence + 1,
+    tries = tries + (kind <> 'refund.send')::int,
+    first_sent_at = case kind when 'refund.send' then first_sent_at else coalesce(first_sent_at, clocked.now) end,
+    last_sent_at = case kind when 'refund.send' then last_sent_at else clocked.now end
   from due, clocked where provider_operation.id = due.id
   returning ${selection}`;
 
@@ -132,10 +132,11 @@ export const claimOperations = (selection: string) => `
 export const clock = `select service_now() as now, pg_current_xact_id() as number`;
 
 /** One sealing writer at a time: whoever finds the row held leaves it to the holder. */
-export const takeSeal = `select 1 from event_seal for update skip locked`;
+export const takeSeal = `select settled from event_seal for update skip locked`;
 
 /**
- * Gives positions to committed entries that have none. Those above "settled" are looked at: few, because "settled" follows closely.
+ * Gives positions to committed entries that have none. Those above "settled" ($2) are looked at, each by key: few, because it
+ * follows closely.
  *
  * What an earlier round has seen becomes the candidate, together with this round's own transaction number. Whoever may still hold an entry
  * at or below it took that entry's number before the earlier round looked, and its own transaction's number before that (the clock is read
@@ -143,11 +144,12 @@ export const takeSeal = `select 1 from event_seal for update skip locked`;
  * (The upper end of a snapshot would not do for that number: it is one past what has ended, and others above it may be running.)
  */
 export const seal = `
-  with writer as (select position, settled from event_seal),
+  with writer as (select position from event_seal),
   fresh as (
     select e.ordinal, e.topic, row_number() over (order by e.ordinal) as place
-    from event e, writer w
-    where e.ordinal > w.settled and not exists (select 1 from event_position p where p.ordinal = e.ordinal)
+    from event e
+    left join lateral (select true as done from event_position p where p.ordinal = e.ordinal limit 1) sealed on true
+    where e.ordinal > $2 and sealed.done is null
     order by e.ordinal limit $1
   ),
   sealed as (

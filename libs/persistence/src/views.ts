@@ -50,6 +50,13 @@ export interface RefundHistory {
 
 type Delivered = Omit<DeliveryRow, 'body'>;
 
+/** Something that a person must look at, since when. */
+export type Attended = { readonly at: Date; readonly id: string } & (
+  | { readonly kind: 'refund'; readonly refund: RefundView }
+  | { readonly kind: 'operation'; readonly operation: Operation }
+  | { readonly kind: 'dead_letter'; readonly deadLetter: DeadLetterRow }
+);
+
 export class Views {
   private readonly refunds: Table<RefundRow>;
   private readonly payments: Table<PaymentRow>;
@@ -120,6 +127,15 @@ export class Views {
     );
     const [raw] = found;
     return raw === undefined ? null : this.payments.read(raw);
+  }
+
+  /** The refund that a reference stands for. */
+  async refundWithReference(account: string, reference: string): Promise<string | null> {
+    const [raw] = await this.query(
+      `select ${this.refunds.selection} from refund where account = $1 and reference = $2 and status <> 'rejected'`,
+      [account, reference],
+    );
+    return raw === undefined ? null : this.refunds.read(raw).id;
   }
 
   async refundsOf(paymentKey: string, limit: number): Promise<RefundView[]> {
@@ -213,13 +229,40 @@ export class Views {
     );
   }
 
-  /** Operations that wait for a person. */
-  async parkedOperations(limit: number): Promise<Operation[]> {
+  /**
+   * What needs a person, newest first, behind `before`. Three partial orders are merged, each already cut to a page, so that the
+   * cost is that of a page whatever there is behind it.
+   */
+  async attention(before: { readonly at: Date; readonly id: string } | null, limit: number): Promise<Attended[]> {
+    const source = (kind: string, table: string, at: string, where: string) =>
+      `(select '${kind}' as kind, id, ${at} as at from ${table}
+        where ${where} and ($1::timestamptz is null or (${at}, id) < ($1, $2::uuid)) order by ${at} desc, id desc limit ${limit})`;
     const found = await this.query(
-      `select ${this.operations.selection} from provider_operation where state = 'parked' order by ordinal limit ${limit}`,
-      [],
+      `${source('refund', 'refund', 'updated_at', 'attention is not null')}
+       union all ${source('operation', 'provider_operation', 'coalesce(last_sent_at, created_at)', "state = 'parked'")}
+       union all ${source('dead_letter', 'dead_letter', 'at', 'true')}
+       order by at desc, id desc limit ${limit}`,
+      [before?.at ?? null, before?.id ?? null],
     );
-    return found.map((raw) => this.operations.read(raw));
+    const ids = (kind: string) => found.filter((raw) => raw['kind'] === kind).map((raw) => String(raw['id']));
+    const rows = (selection: string, table: string, kind: string) =>
+      this.query(`select ${selection} from ${table} where id = any($1::uuid[])`, [ids(kind)]);
+    const [refunds, operations, letters] = await Promise.all([
+      rows(this.refunds.selection, 'refund', 'refund').then((raw) => this.withPayments(raw)),
+      rows(this.operations.selection, 'provider_operation', 'operation'),
+      rows(this.letters.selection, 'dead_letter', 'dead_letter'),
+    ]);
+    const byId = new Map<string, (at: Date, id: string) => Attended>();
+    for (const view of refunds) byId.set(uuidOf(view.refund.id), (at, id) => ({ kind: 'refund', at, id, refund: view }));
+    for (const raw of operations) {
+      const operation = this.operations.read(raw);
+      byId.set(operation.id, (at, id) => ({ kind: 'operation', at, id, operation }));
+    }
+    for (const raw of letters) {
+      const deadLetter = this.letters.read(raw);
+      byId.set(deadLetter.id, (at, id) => ({ kind: 'dead_letter', at, id, deadLetter }));
+    }
+    return found.flatMap((raw) => byId.get(String(raw['id']))?.(raw['at'] as Date, String(raw['id'])) ?? []);
   }
 
   /** Moves the service's clock, for tests and simulators; returns its new time. */
@@ -229,9 +272,18 @@ export class Views {
     return raw?.['now'] as Date;
   }
 
-  /** Whether the database answers. */
-  async ping(): Promise<void> {
-    await this.query('select 1', []);
+  /** The service's time. */
+  async now(): Promise<Date> {
+    const [raw] = await this.query('select service_now() as now', []);
+    return raw?.['now'] as Date;
+  }
+
+  /** Whether the database answers and has every migration that this version knows. */
+  async isReady(): Promise<boolean> {
+    const [there] = await this.query(`select to_regclass('migration') is not null as there`, []);
+    if (there?.['there'] !== true) return false;
+    const done = new Set((await this.query('select name from migration', [])).map((raw) => raw['name']));
+    return this.source.migrations.every(({ name }) => done.has(name));
   }
 
   /** How much waits, for the metrics. Partial indexes hold just that. */

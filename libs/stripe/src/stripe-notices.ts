@@ -6,7 +6,9 @@ import {
   type RawDelivery,
   type ReceivedNotice,
 } from '#domain/ports/provider-notices';
+import type { PaymentTotals } from '#domain/payment/payment';
 import { err, ok, type Result } from '#domain/result';
+import { fromStripe } from './stripe-amounts.js';
 import { foundRefund, idOf } from './stripe-answers.js';
 import { isLive, type StripeAccount } from './stripe-refunds.js';
 
@@ -99,9 +101,18 @@ function snapshot(event: Record<string, unknown>, type: string, receivedAt: Date
   }
   if (paymentEvents.has(type)) {
     const payment = idOf(object?.['payment_intent']) ?? idOf(object);
-    return payment === null ? null : { about: 'payment', payment };
+    return payment === null ? null : { about: 'payment', payment, claim: totalsOf(object) };
   }
   return notActedOn(type);
+}
+
+/** A charge's own sums; they include what others refunded, and not what has failed since. docs.stripe.com/api/charges/object */
+function totalsOf(charge: Record<string, unknown> | null): PaymentTotals | null {
+  const currency = String(charge?.['currency']).toUpperCase();
+  const [captured, refunded] = [charge?.['amount_captured'], charge?.['amount_refunded']].map((amount) =>
+    typeof amount === 'number' && Number.isSafeInteger(amount) ? fromStripe(amount, currency) : null,
+  );
+  return captured == null || refunded == null ? null : { currency, captured, refunded };
 }
 
 /** A thin event only names the object, under the same names with `v1.` before them; it has to be read back. */
@@ -111,7 +122,7 @@ function thin(event: Record<string, unknown>, type: string): Notice | null {
   if (refundEvents.has(name)) {
     return related === null ? null : { about: 'refund', providerRefundId: related, refundId: null, payment: null, claim: null };
   }
-  if (paymentEvents.has(name)) return related === null ? null : { about: 'payment', payment: related };
+  if (paymentEvents.has(name)) return related === null ? null : { about: 'payment', payment: related, claim: null };
   return notActedOn(type);
 }
 

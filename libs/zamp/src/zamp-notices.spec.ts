@@ -39,7 +39,7 @@ describe("A notice in Zamp's name", () => {
       value: {
         noticeId: 'payment_session:ps_demo_0001:initiated',
         type: 'payment_session.initiated',
-        notice: { about: 'payment', payment: 'ps_demo_0001' },
+        notice: { about: 'payment', payment: 'ps_demo_0001', claim: null },
       },
     });
   });

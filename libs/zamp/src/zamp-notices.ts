@@ -100,7 +100,7 @@ function received(event: Event): ReceivedNotice {
 
 /** A notice claims nothing that could be believed: an old one can be sent again by anybody, and its status may have been passed since. */
 function noticeOf({ type, id }: Event): Notice {
-  if (type === 'payment_session') return { about: 'payment', payment: id };
+  if (type === 'payment_session') return { about: 'payment', payment: id, claim: null };
   return { about: 'refund', providerRefundId: id, refundId: null, payment: null, claim: null };
 }
 

@@ -14,6 +14,7 @@ import {
   type AdmissionTerms,
   type Payment,
   type PaymentFacts,
+  areKnown,
 } from './payment.js';
 
 const clock = (time: string) => new Date(`2026-03-02T${time}:00Z`);
@@ -276,6 +277,26 @@ describe('What the provider says about a payment', () => {
       decided: true,
       events: [{ type: 'rejected', changes: { rejection: { code: 'payment_not_found' } } }],
     });
+  });
+});
+
+describe('Totals in a notice', () => {
+  const known = {
+    ...heardOf('k', 'default', 'stripe', 'pi_1', true),
+    currency: 'USD',
+    captured: 1000n,
+    refunded: 300n,
+    readAt: new Date(),
+  };
+  const totals = (refunded: bigint, captured = 1000n) => ({ currency: 'USD', captured, refunded });
+
+  it('tell nothing new when they are what we count, or less', () => {
+    expect([areKnown(known, totals(300n)), areKnown(known, totals(100n))]).toEqual([true, true]);
+  });
+
+  it('tell something new when more was refunded or captured than we know of, or when nothing was ever read', () => {
+    expect([areKnown(known, totals(301n)), areKnown(known, totals(300n, 1001n))]).toEqual([false, false]);
+    expect(areKnown({ ...known, readAt: null }, totals(300n))).toBe(false);
   });
 });
 

@@ -105,6 +105,19 @@ export function recordFacts(payment: Payment, facts: PaymentFacts): Payment {
   };
 }
 
+/** What a provider says in sum about a payment, in minor units. */
+export interface PaymentTotals {
+  readonly currency: string;
+  readonly captured: bigint;
+  readonly refunded: bigint;
+}
+
+/** Whether totals hold nothing that we have not counted: no more captured, and no more refunded than by the refunds we know. */
+export function areKnown(payment: Payment, totals: PaymentTotals): boolean {
+  const { readAt, currency, captured, refunded } = payment;
+  return readAt !== null && currency === totals.currency && captured >= totals.captured && refunded >= totals.refunded;
+}
+
 /** The provider knows no such payment, or denies one it had shown: nothing can be refunded, until a later reading finds it. */
 export function recordAbsence(payment: Payment, at: Date): Payment {
   if (payment.readAt !== null && at < payment.readAt) return payment;

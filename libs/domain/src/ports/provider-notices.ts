@@ -1,4 +1,5 @@
 import type { Result } from '../result.js';
+import type { PaymentTotals } from '../payment/payment.js';
 import type { RefundReport } from '../refund/refund.js';
 
 /** What a provider's webhook is about, as far as it can be told without believing it. */
@@ -12,7 +13,8 @@ export type Notice =
       /** What the notice claims, if it claims anything. Believed only where it says what is known already; else it is read back. */
       readonly claim: RefundReport | null;
     }
-  | { readonly about: 'payment'; readonly payment: string }
+  /** `claim` where the notice tells the payment's totals: what tells nothing new is not read back. */
+  | { readonly about: 'payment'; readonly payment: string; readonly claim: PaymentTotals | null }
   /** Genuine, and nothing we act on. */
   | { readonly about: 'nothing'; readonly why: string };
 

@@ -18,6 +18,8 @@ import {
   type RefundReport,
   type RefundStatus,
   type Says,
+  isKnown,
+  resolve,
 } from './refund.js';
 
 const clock = (time: string) => new Date(`2026-03-02T${time}:00Z`);
@@ -674,6 +676,60 @@ describe('A refund that somebody else made at the provider', () => {
       status: 'reversed',
       holds: 'nothing',
     });
+  });
+});
+
+describe('What a notice claims', () => {
+  it.each([
+    ['the status we hold', refund('succeeded'), report('succeeded'), true],
+    ['that it was pending, of a refund that has gone on', refund('reversed'), report('pending'), true],
+    ['the same status, older than what we believe', refund('pending'), report('pending', { at: ordered }), true],
+    ['a failure after success, by a clock that is behind ours', refund('succeeded'), report('failed', { at: ordered }), false],
+    ['success after it had failed', refund('failed'), report('succeeded'), false],
+    ['that it is pending again, asking for details', refund('succeeded'), report('requires_action'), false],
+    ['a reference that we do not have', refund('succeeded'), report('succeeded', { bankReference: '742' }), false],
+    ['another reason for waiting', refund('pending'), report('pending', { pendingReason: 'insufficient_funds' }), false],
+    ['the status we hold, of another refund', refund('succeeded'), report('succeeded', { providerRefundId: 're_2' }), false],
+    ['something of a refund whose id we never learned', refund('submitted'), report('pending'), false],
+  ])('tells whether it must be read back: %s', (_what, known, claim, isOld) => {
+    expect(isKnown(known, claim)).toBe(isOld);
+  });
+});
+
+describe('A person says what became of a refund that nobody could tell the end of', () => {
+  const found = (outcome: 'succeeded' | 'failed' | 'not_created', providerRefundId: string | null = null) => ({
+    outcome,
+    providerRefundId,
+  });
+
+  it.each([
+    ['succeeded', found('succeeded', 're_9'), 'succeeded', 'refunded', 're_9'],
+    ['failed', found('failed', 're_9'), 'failed', 'nothing', 're_9'],
+    ['was never created', found('not_created'), 'failed', 'nothing', null],
+  ] as const)('it %s', (_what, finding, status, holds, providerRefundId) => {
+    const decision = resolve(refund('outcome_unknown'), finding, later);
+    expect(decision.ok && types(decision.value)).toEqual([status, 'outcome_resolved']);
+    expect(decision.ok && after(refund('outcome_unknown'), decision.value)).toMatchObject({
+      status,
+      holds,
+      providerRefundId,
+      attention: null,
+    });
+  });
+
+  it('and so ends a contradiction, with its room', () => {
+    const contradicted = told(refund('failed'), report('succeeded'));
+    expect(contradicted).toMatchObject({ attention: 'contradiction', holds: 'refunded' });
+    const decision = resolve(contradicted, found('failed'), later);
+    expect(decision.ok && after(contradicted, decision.value)).toMatchObject({
+      status: 'failed',
+      holds: 'nothing',
+      attention: null,
+    });
+  });
+
+  it.each(refundStatuses.filter((status) => status !== 'outcome_unknown'))('but not of one that is plainly %s', (status) => {
+    expect(resolve(refund(status), found('succeeded'), later)).toEqual({ ok: false, error: { code: 'not_resolvable', status } });
   });
 });
 

@@ -358,6 +358,25 @@ export function recordReport(refund: Refund, report: RefundReport): RefundEvent[
   }
 }
 
+/**
+ * Whether a notice claims only what is known already, so that nothing needs to be read. A claim may be old, and its time is the provider's:
+ * it is compared with where the refund stands and never taken for a report.
+ */
+export function isKnown(refund: Refund, claim: RefundReport): boolean {
+  if (claim.providerRefundId !== refund.providerRefundId) return false;
+  // Whatever has come further was pending once.
+  if (claim.says === 'pending' && pastPending.has(refund.status)) return true;
+  const told = (now: string | null, before: string | null) => now === null || now === before;
+  return (
+    claim.says === refund.status &&
+    told(claim.bankReference, refund.bankReference) &&
+    told(claim.pendingReason, refund.pendingReason) &&
+    told(claim.failureCode, refund.failureCode)
+  );
+}
+
+const pastPending: ReadonlySet<RefundStatus> = new Set(['succeeded', 'failed', 'reversed', 'canceled']);
+
 /** Whether it speaks of another refund than the one we follow: an earlier attempt's, or a second one made for this attempt. */
 function isAnother(refund: Refund, report: RefundReport): boolean {
   if (report.attempt !== refund.attempt) return report.attempt < refund.attempt;

@@ -128,7 +128,7 @@ const statements = [
      digest text not null,
      refund_id uuid,
      body jsonb,
-     answer jsonb not null,
+     answer text not null,
      received_at timestamptz not null
    )`,
   `create index command_by_refund on command (refund_id) where refund_id is not null`,
@@ -164,8 +164,9 @@ const statements = [
   `create unique index provider_operation_head on provider_operation (lane) where head and state in ('open', 'parked')`,
   `create index provider_operation_lane on provider_operation (lane, ordinal) where state in ('open', 'parked')`,
   `create index provider_operation_due on provider_operation (priority, run_at) where head and state = 'open'`,
-  `create unique index provider_operation_read on provider_operation (account, provider, kind, target) where lane is null and state in ('open', 'parked')`,
+  `create unique index provider_operation_read on provider_operation (target, kind, provider, account) where lane is null and state in ('open', 'parked')`,
   `create index provider_operation_by_refund on provider_operation (refund_id)`,
+  `create index provider_operation_open_of_refund on provider_operation (refund_id) where state in ('open', 'parked')`,
   `create index provider_operation_parked on provider_operation (ordinal) where state = 'parked'`,
 
   `create table provider_call (
@@ -259,6 +260,7 @@ const statements = [
      at timestamptz not null
    )`,
   `create unique index dead_letter_by_ordinal on dead_letter (ordinal)`,
+  `create index dead_letter_by_time on dead_letter (at, id)`,
 
   `create table webhook_delivery (
      id uuid primary key,

@@ -1,0 +1,4 @@
+import { runProcess } from '../../process.js';
+import { startApi } from './api.js';
+
+await runProcess('api', startApi);

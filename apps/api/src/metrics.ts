@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyAdapter } from '@nestjs/platform-fastify';
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Views } from '#persistence/views';
+
+/** How the process is, what HTTP takes, and how much waits. */
+@Injectable()
+export class Metrics {
+  private readonly registry = new Registry();
+  private readonly durations = new Histogram({
+    name: 'redress_http_request_duration_seconds',
+    help: 'Time to answer, by route, method and status',
+    labelNames: ['method', 'route', 'status'] as const,
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [this.registry],
+  });
+  private readonly backlog = new Gauge({
+    name: 'redress_backlog',
+    help: 'How much waits: due and parked provider operations, deliveries not handled, refunds with attention (counted up to 10000)',
+    labelNames: ['of'] as const,
+    registers: [this.registry],
+  });
+  private readonly position = new Gauge({
+    name: 'redress_log_position',
+    help: 'The last sealed position of the log, and how far each topic was relayed',
+    labelNames: ['topic'] as const,
+    registers: [this.registry],
+  });
+  private readonly database = new Gauge({
+    name: 'redress_database_up',
+    help: 'Whether the database answered this scrape',
+    registers: [this.registry],
+  });
+
+  constructor(
+    private readonly views: Views,
+    host: HttpAdapterHost<FastifyAdapter>,
+  ) {
+    collectDefaultMetrics({ register: this.registry });
+    host.httpAdapter.getInstance().addHook('onResponse', (request, reply, done) => {
+      // The template, never the path: ids in labels would make a series each.
+      const route = request.routeOptions.url ?? 'none';
+      this.durations.observe({ method: request.method, route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
+      done();
+    });
+  }
+
+  async scrape(): Promise<string> {
+    try {
+      const [{ log_position: end = 0, ...waiting }, cursors] = await Promise.all([this.views.backlog(), this.views.cursors()]);
+      for (const [of, count] of Object.entries(waiting)) this.backlog.set({ of }, count);
+      this.position.set({ topic: 'all' }, end);
+      for (const [topic, at] of cursors) this.position.set({ topic }, at);
+      this.database.set(1);
+    } catch {
+      // What was last known would pass for what is.
+      this.backlog.reset();
+      this.position.reset();
+      this.database.set(0);
+    }
+    return this.registry.metrics();
+  }
+}

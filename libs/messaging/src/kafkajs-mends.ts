@@ -1,0 +1,82 @@
+/*
+ * Two faults of kafkajs 2.2.4 that we cannot live with, mended in its classes before the first client is made. Written for one version:
+ * with another, look whether they are still needed.
+ */
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
+let mended = false;
+
+export function mendKafkaJs(): void {
+  if (mended) return;
+  const { version } = require('kafkajs/package.json') as { version: string };
+  if (version !== '2.2.4')
+    throw new Error(`kafkajs-mends.ts mends kafkajs 2.2.4, and this is ${version}: see whether it still needs it`);
+  mendIdleTimer();
+  mendAbortedRecords();
+  mended = true;
+}
+
+type RequestQueue = { pending: unknown[]; scheduleCheckPendingRequests: (this: RequestQueue) => void };
+
+/**
+ * kafkajs arms a timer after every answer, even when no request waits, with a delay below zero: one connection at rest burns four percent of
+ * a core (github.com/tulios/kafkajs/issues/1751). Here it is armed only when something waits; a throttled request waits in the queue before
+ * that, so throttling goes on working.
+ */
+function mendIdleTimer(): void {
+  const { prototype } = require('kafkajs/src/network/requestQueue/index.js') as { prototype: RequestQueue };
+  const arm = prototype.scheduleCheckPendingRequests;
+  prototype.scheduleCheckPendingRequests = function (this: RequestQueue) {
+    if (this.pending.length > 0) arm.call(this);
+  };
+}
+
+type Fetched = { responses: { partitions: FetchedPartition[] }[] };
+type Broker = { fetch: (this: Broker, request: object) => Promise<Fetched> };
+
+/** What a fetch brings of one partition. */
+export interface FetchedPartition {
+  messages: FetchedMessage[];
+  /** In the order in which they were aborted, which is not that of their first offsets. */
+  abortedTransactions?: { producerId: string; firstOffset: string }[] | null;
+}
+
+export interface FetchedMessage {
+  readonly offset: string;
+  readonly key: Buffer | null;
+  isControlRecord: boolean;
+  readonly batchContext: { readonly producerId: string; readonly inTransaction: boolean };
+}
+
+/**
+ * kafkajs takes the aborted transactions of a fetch to be sorted by first offset, and to begin one at a time. Neither holds when producers'
+ * transactions overlap or a fetch begins inside them, and then it hands out records that were aborted: a command that its sender took back
+ * would be carried out. Here they are found first, and marked as what kafkajs passes over for good: control records.
+ */
+function mendAbortedRecords(): void {
+  const { prototype } = require('kafkajs/src/broker/index.js') as { prototype: Broker };
+  const fetch = prototype.fetch;
+  prototype.fetch = async function (this: Broker, request: object) {
+    const fetched = await fetch.call(this, request);
+    for (const { partitions } of fetched.responses) partitions.forEach(hideAborted);
+    return fetched;
+  };
+}
+
+export function hideAborted(partition: FetchedPartition): void {
+  const waiting = (partition.abortedTransactions ?? [])
+    .map(({ producerId, firstOffset }) => ({ producerId, first: BigInt(firstOffset) }))
+    .sort((one, other) => Number(one.first - other.first));
+  if (waiting.length === 0) return;
+
+  const aborted = new Set<string>();
+  for (const message of partition.messages) {
+    const { producerId, inTransaction } = message.batchContext;
+    while (waiting[0] !== undefined && waiting[0].first <= BigInt(message.offset)) aborted.add(waiting.shift()?.producerId ?? '');
+    if (message.isControlRecord) {
+      if (message.key?.readInt16BE(2) === 0) aborted.delete(producerId); // A version, then the kind: 0 ends an aborted transaction.
+    } else if (inTransaction && aborted.has(producerId)) message.isControlRecord = true;
+  }
+  partition.abortedTransactions = [];
+}
