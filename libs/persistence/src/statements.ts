@@ -69,9 +69,9 @@ export const loadPayments = (selection: string, locked: boolean) =>
 export const loadRefunds = (selection: string) => `
   select ${selection} from refund where id = any(array(
     select unnest($1::uuid[])
-    union all
+    union
     select refund_id from (${byProviderId('$2', '$3', '$4')}) known
-    union all
+    union
     select id from refund where $6 and payment_key = any($5::uuid[]) and status = 'requested'
   ))`;
 
