@@ -172,6 +172,15 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
         expect(await look({ providerRefunds: [providerRefund(re)] }, (set) => set.refundCalled(providerRefund(re))?.id)).toBe(id);
       });
 
+      it('lets nobody change what was only looked at, and waits for nobody', async () => {
+        const of = payment(fresh('pi'));
+        await transact({ payments: [of] }, (set) => capture(set, of, 5000n));
+        const want = { payments: [of], unlocked: true };
+        expect(await look(want, (set) => set.paymentCalled(of).captured)).toBe(5000n);
+        await expect(transact(want, (set) => capture(set, of, 1n))).rejects.toThrow('without its lock');
+        expect(await look(want, (set) => set.paymentCalled(of).captured)).toBe(5000n);
+      });
+
       it('stores nothing when a decision throws', async () => {
         const [known, unheard] = [payment(fresh('pi')), payment(fresh('pi'))];
         const id = refundId(fresh('refund'));

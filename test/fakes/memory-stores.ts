@@ -157,7 +157,7 @@ class MemoryBook extends Book {
       const working = this.load(want);
       const decided = decide(working);
       working.finish();
-      this.store(working);
+      this.store(working, want);
       return { answer: decided, set: working };
     });
     const { log, newOperations, closedLanes, operations } = set.changes;
@@ -217,11 +217,12 @@ class MemoryBook extends Book {
     ]);
     const operations = stores.operations.where(
       (each) =>
-        operationIds.has(each.id) ||
-        (isOpen(each) &&
-          ((each.refundId !== null && loaded.has(each.refundId)) ||
-            (each.lane === null && targets.has(at(each.kind, each.account, each.provider, each.target))) ||
-            (each.head && each.lane !== null && keys.has(each.lane.replace('refunds:', ''))))),
+        want.unlocked !== true &&
+        (operationIds.has(each.id) ||
+          (isOpen(each) &&
+            ((each.refundId !== null && loaded.has(each.refundId)) ||
+              (each.lane === null && targets.has(at(each.kind, each.account, each.provider, each.target))) ||
+              (each.head && each.lane !== null && keys.has(each.lane.replace('refunds:', '')))))),
     );
     const references = new Map<string, string>();
     for (const { account, reference } of want.references ?? []) {
@@ -244,9 +245,12 @@ class MemoryBook extends Book {
     );
   }
 
-  private store(set: WorkingSet): void {
+  private store(set: WorkingSet, { unlocked }: Want): void {
     const { stores } = this;
     const { changes } = set;
+    if (unlocked === true && changes.payments.size + changes.operations.size + changes.newOperations.size > 0) {
+      throw new Error('what was loaded without its lock was changed');
+    }
     for (const key of changes.payments) this.storePayment(set.payment(key));
     for (const { account, provider, name, paymentKey } of changes.newAliases) {
       const full = at(account, provider, name);

@@ -22,6 +22,7 @@ import {
 } from '#persistence/rows';
 import {
   beginPartition,
+  clock,
   findNames,
   findPayments,
   hearOfPayments,
@@ -105,7 +106,7 @@ export class PostgresBook extends Book {
       for (const [name, key] of names) if (again.get(name) !== key) throw new Conflict('a payment was found to be another one');
     }
     // Only now: who waited for a lock is later than who held it, and says so in what it writes.
-    const now = await clock(runner);
+    const now = await timeOf(runner);
     const locked = new Set(payments.map((payment) => payment.key));
     const refunds = await this.loadRefunds(runner, want, ids, named, [...locked]);
     for (const { refund } of refunds)
@@ -266,8 +267,8 @@ export class PostgresBook extends Book {
   }
 }
 
-async function clock(runner: QueryRunner): Promise<Date> {
-  const { rows } = await run<{ now: Date }>(runner, 'select service_now() as now');
+async function timeOf(runner: QueryRunner): Promise<Date> {
+  const { rows } = await run<{ now: Date }>(runner, clock);
   const [row] = rows;
   if (row === undefined) throw new Error('the clock does not answer');
   return row.now;

@@ -128,16 +128,23 @@ export const claimOperations = (selection: string) => `
   from due, clocked where provider_operation.id = due.id
   returning ${selection}`;
 
+/** The service's time; and the transaction has its number from here on, which sealing counts on. */
+export const clock = `select service_now() as now, pg_current_xact_id() as number`;
+
 /** One sealing writer at a time: whoever finds the row held leaves it to the holder. */
 export const takeSeal = `select settled from event_seal for update skip locked`;
 
 /**
- * Gives positions to committed entries that have none. Those above "settled" ($2) are looked at, each by key: few, because it follows closely.
- * It moves up to a candidate once every transaction that could hold an entry at or below it has ended. (A transaction has its number
- * before its first entry, because the log is written last.)
+ * Gives positions to committed entries that have none. Those above "settled" ($2) are looked at, each by key: few, because it
+ * follows closely.
+ *
+ * What an earlier round has seen becomes the candidate, together with this round's own transaction number. Whoever may still hold an entry
+ * at or below it took that entry's number before the earlier round looked, and its own transaction's number before that (the clock is read
+ * before the log is written, see `clock`): a lower one than this round's. Once nothing below runs any more, the candidate is settled.
+ * (The upper end of a snapshot would not do for that number: it is one past what has ended, and others above it may be running.)
  */
 export const seal = `
-  with writer as (select position, settled, candidate, candidate_xmax from event_seal),
+  with writer as (select position from event_seal),
   fresh as (
     select e.ordinal, e.topic, row_number() over (order by e.ordinal) as place
     from event e
@@ -148,21 +155,21 @@ export const seal = `
   sealed as (
     insert into event_position (position, ordinal, topic)
     select w.position + f.place, f.ordinal, f.topic from fresh f, writer w order by f.place
-    returning position, ordinal
+    returning ordinal
   ),
-  result as (select count(*) as entries, max(ordinal) as last from sealed),
-  horizon as (
-    select pg_snapshot_xmin(pg_current_snapshot()) as oldest, pg_snapshot_xmax(pg_current_snapshot()) as next,
-      greatest((select last from result), (select candidate from writer)) as newest
+  result as (
+    select count(*) as entries, max(ordinal) as last, pg_snapshot_xmin(pg_current_snapshot()) as oldest, pg_current_xact_id() as own from sealed
   ),
   moved as (
     update event_seal s set
       position = s.position + r.entries,
-      settled = case when h.oldest >= s.candidate_xmax and r.entries < $1 then s.candidate else s.settled end,
-      candidate = case when h.oldest >= s.candidate_xmax then h.newest else s.candidate end,
-      candidate_xmax = case when h.oldest >= s.candidate_xmax or s.candidate_xmax > h.next then h.next else s.candidate_xmax end
-    from result r, horizon h
-    where r.entries > 0 or s.candidate > s.settled
+      newest = greatest(s.newest, r.last),
+      settled = case when r.oldest >= s.candidate_xid and r.entries < $1 then s.candidate else s.settled end,
+      -- A number above our own is from before a restore, and so are all who could hold one below it.
+      candidate = case when r.oldest >= s.candidate_xid or s.candidate_xid > r.own then s.newest else s.candidate end,
+      candidate_xid = case when r.oldest >= s.candidate_xid or s.candidate_xid > r.own then r.own else s.candidate_xid end
+    from result r
+    where r.entries > 0 or s.newest > s.settled
     returning s.position
   )
   select entries from result`;

@@ -222,11 +222,12 @@ const statements = [
   `create table event_seal (
      one boolean primary key default true check (one),
      position bigint not null,
+     newest bigint not null,
      settled bigint not null,
      candidate bigint not null,
-     candidate_xmax xid8 not null
+     candidate_xid xid8 not null
    )`,
-  `insert into event_seal values (true, 0, 0, 0, '0')`,
+  `insert into event_seal values (true, 0, 0, 0, 0, '0')`,
 
   `create table topic_cursor (
      topic text primary key,
