@@ -5,8 +5,8 @@
  * in dist/, and no rule about libs/ would ever fire.
  */
 
-/** What ships. A specification, or a script that writes generated files, may import what it needs. */
-const code = (path) => ({ path, pathNot: ['[.]spec[.]ts$', '^(apps|libs)/[^/]+/scripts/'] });
+/** What ships. A specification may import what it needs. */
+const code = (path) => ({ path, pathNot: '[.]spec[.]ts$' });
 
 /** The named npm packages, wherever npm put them. */
 const packages = (...names) => `(^|/)node_modules/(${names.join('|')})/`;

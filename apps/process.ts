@@ -13,7 +13,8 @@ export interface Running {
   close(): Promise<void>;
 }
 
-const closeMs = 10_000;
+// The worker lets provider calls come back for 15 s and the last batches of Kafka for 10 s; below the 30 s that most platforms allow.
+const closeMs = 28_000;
 
 /** Runs one of our processes until a signal; a second signal ends it at once. */
 export async function runProcess(

@@ -41,7 +41,13 @@ await Promise.all([...running].map((child) => child.stop(1000))); // What was st
 process.exit(exitCode);
 
 async function startAll(): Promise<void> {
-  mkdirSync(join(dir, 'logs'), { recursive: true });
+  try {
+    mkdirSync(join(dir, 'logs'), { recursive: true });
+  } catch (error) {
+    throw new Obstacle(
+      `${dir} cannot be made: set REDRESS_DIR to a folder that can (${Error.isError(error) ? error.message : String(error)})`,
+    );
+  }
   await lock();
   const port = await portFor('PORT', portSetting('PORT', 3000));
   const simulated = simulatedProviders();
@@ -256,9 +262,12 @@ function tell({ api, simulators, database, brokers, samples }: Running): void {
   const post = (body: string, name: string) =>
     `curl -sS ${api}/v1/refunds -H "authorization: Bearer ${key}" -H 'content-type: application/json' -H 'idempotency-key: ${name}-${today}' -d '${body}'`;
   const headers = `ce_specversion:1.0,ce_id:${today},ce_source:/terminal,ce_type:redress.RequestRefund.v1,content-type:application/json`;
+  // Another terminal knows nothing of what was set in this one.
+  const given = setting('KAFKA_BROKERS') === undefined ? undefined : `KAFKA_BROKERS='${brokers}' `;
+  const where = given ?? (folder === undefined ? '' : `REDRESS_DIR='${folder}' `);
   const paymentId = samples.stripe ?? 'pi_of_yours';
   const overKafka = `printf '%s\\t%s\\t%s\\n' '${headers}' '${paymentId}' '${refund('stripe', paymentId, 500, 'USD')}' |
-    ${folder === undefined ? '' : `REDRESS_DIR='${folder}' `}npm run --silent kafka -- console-producer --topic refunds.commands.v1 --reader-property parse.key=true --reader-property parse.headers=true`;
+    ${where}npm run --silent kafka -- console-producer --topic refunds.commands.v1 --reader-property parse.key=true --reader-property parse.headers=true`;
   const feed = `curl -sS "${api}/v1/events?limit=20" -H "authorization: Bearer ${key}"`;
 
   console.log(`

@@ -1,10 +1,13 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { codes, type Code } from '#contracts/codes';
+import type { Views } from '#persistence/views';
 import { AdminKey, keptAdminKey } from './admin-key.js';
 import { readOrdinal, writeCursor } from './cursors.js';
+import { HealthController } from './health.controller.js';
+import type { Metrics } from './metrics.js';
 import { problem, Refusal, statusOf } from './problems.js';
 
 describe('A code', () => {
@@ -70,5 +73,17 @@ describe('The admin key', () => {
     } finally {
       rmSync(dir, { recursive: true });
     }
+  });
+});
+
+describe('Readiness', () => {
+  it('is refused in good time while the database keeps its connections but says nothing, and asks it once for all who ask', async () => {
+    const isReady = jest.fn(() => new Promise<boolean>(() => undefined));
+    const health = new HealthController({ isReady } as Partial<Views> as Views, {} as Metrics, '1.0.0');
+    const asked = performance.now();
+    const answers = await Promise.allSettled([health.ready(), health.ready()]);
+    for (const answer of answers) expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+    expect(performance.now() - asked).toBeLessThan(4_000);
+    expect(isReady).toHaveBeenCalledTimes(1);
   });
 });

@@ -12,12 +12,16 @@ import { VERSION } from './version.js';
 
 const ok: Health = { status: 'ok' };
 
+/** A database that keeps a connection but says nothing is as good as away; whoever asks has less patience than a statement. */
+const patienceMs = 2_000;
+
 /** What machines ask: whether we live, whether we can serve, and how we are. Open, since they give nothing of anybody's away. */
 @Open()
 @ApiTags('Health')
 @Controller()
 export class HealthController implements BeforeApplicationShutdown {
   private stopping = false;
+  private looking: Promise<boolean> | undefined;
 
   constructor(
     private readonly views: Views,
@@ -44,9 +48,22 @@ export class HealthController implements BeforeApplicationShutdown {
   })
   async ready(): Promise<Health> {
     if (this.stopping) throw new Refusal('unavailable', { detail: 'It is stopping.' });
-    if (!(await this.views.isReady()))
-      throw new Refusal('unavailable', { detail: 'The database is not migrated to this version.' });
+    const answer = await this.withPatience(this.look());
+    if (answer === undefined) throw new Refusal('unavailable', { detail: 'The database does not answer.' });
+    if (!answer) throw new Refusal('unavailable', { detail: 'The database is not migrated to this version.' });
     return ok;
+  }
+
+  /** All who ask wait for one look, so that asking again and again takes no more than one connection. */
+  private look(): Promise<boolean> {
+    this.looking ??= this.views.isReady().finally(() => (this.looking = undefined));
+    return this.looking;
+  }
+
+  private async withPatience<T>(answer: Promise<T>): Promise<T | undefined> {
+    const { promise: tooLong, resolve } = Promise.withResolvers<undefined>();
+    const timer = setTimeout(resolve, patienceMs, undefined);
+    return Promise.race([answer, tooLong]).finally(() => clearTimeout(timer));
   }
 
   @Get('metrics')

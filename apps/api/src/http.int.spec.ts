@@ -16,6 +16,7 @@ describeWithDatabase('The HTTP door', () => {
     ['an address that nobody has', 'GET', '/v1/nothing', {}, 404, 'not_found'],
     ['a method that the address does not take', 'DELETE', '/v1/refunds', {}, 405, 'method_not_allowed'],
     ['a path that cannot be decoded', 'GET', '/v1/refunds/%zz', {}, 400, 'bad_request'],
+    ['a payment whose name is none', 'GET', '/v1/payments/stripe/pi%00', {}, 404, 'not_found'],
     ['an id that no id is as long as', 'GET', `/v1/refunds/${'x'.repeat(400)}`, {}, 404, 'not_found'],
     ['a body that is no JSON', 'POST', '/v1/refunds', { raw: '{"a":', headers: json }, 400, 'not_json'],
     ['a body that is nothing', 'POST', '/v1/refunds', { raw: '', headers: json }, 400, 'not_json'],

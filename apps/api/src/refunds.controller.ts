@@ -4,7 +4,8 @@ import type { FastifyReply } from 'fastify';
 import { balance, publicRefund } from '#application/messages';
 import { previewRefund } from '#application/preview';
 import { Providers } from '#application/providers';
-import { RequestRefund, refundCommands, providers, type RefundCommand, type RefundCommandType } from '#contracts/refund-commands';
+import { validate } from '#contracts/read-body';
+import { RequestRefund, refundCommands, type RefundCommand, type RefundCommandType } from '#contracts/refund-commands';
 import type { Payment, Refund, RefundPage, RefundPreview } from '#contracts/refund-events';
 import type { RefundHistory } from '#contracts/oversight';
 import { Views, type RefundView } from '#persistence/views';
@@ -14,7 +15,16 @@ import { readOrdinal, writeCursor } from './cursors.js';
 import { storyOf } from './history.js';
 import { Describe } from './openapi.js';
 import { Refusal } from './problems.js';
-import { AccountQuery, bodyOf, idempotencyKey, queryOf, RefundsQuery, timeIn, type CallerRequest } from './requests.js';
+import {
+  AccountQuery,
+  bodyOf,
+  idempotencyKey,
+  PaymentPath,
+  queryOf,
+  RefundsQuery,
+  timeIn,
+  type CallerRequest,
+} from './requests.js';
 
 const id = { id: 'The refund, by our id.' };
 const orders = ['refund_not_found'] as const;
@@ -231,8 +241,8 @@ export class PaymentsController {
     @Req() request: CallerRequest,
   ): Promise<Payment> {
     const { account = 'default' } = queryOf(AccountQuery, request);
-    const isProvider = providers.some((each) => each === provider);
-    const payment = isProvider ? await this.views.payment(account, provider, paymentId) : null;
+    const couldBe = validate(PaymentPath, { provider, paymentId }).ok;
+    const payment = couldBe ? await this.views.payment(account, provider, paymentId) : null;
     if (payment === null) throw new Refusal('not_found', { detail: 'Nobody has asked for a refund of such a payment here.' });
     const refunds = await this.views.refundsOf(payment.key, 100);
     const warnings = payment.refusal === null ? [] : [payment.refusal.code];

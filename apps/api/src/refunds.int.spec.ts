@@ -309,6 +309,7 @@ describeWithDatabase('The list of refunds', () => {
     ['status=lost', 'status'],
     ['createdAfter=yesterday', 'createdAfter'],
     ['createdAfter=2026-02-30T99:00:00Z', 'createdAfter'],
+    ['createdBefore=2026-02-31T00:00:00Z', 'createdBefore'],
     ['colour=red', 'colour'],
   ])('refuses %s by name', async (query, path) => {
     expect(await api.get(`/v1/refunds?${query}`)).toMatchObject({

@@ -36,11 +36,12 @@ export function queryOf<T extends object>(kind: Class<T>, request: FastifyReques
   return read.value;
 }
 
-/** A time from a query. Its shape was checked; that there is such a day was not. */
+/** A time from a query. Its shape was checked; that there is such a day was not, and Date takes February 31st for March 3rd. */
 export function timeIn(name: string, text: string | undefined): Date | undefined {
   if (text === undefined) return undefined;
   const time = new Date(text);
-  if (Number.isNaN(time.getTime())) throw validationFailed({ path: name, message: `${name} must be a time that exists` });
+  if (Number.isNaN(time.getTime()) || !text.startsWith(time.toISOString().slice(0, 10)))
+    throw validationFailed({ path: name, message: `${name} must be a time that exists` });
   return time;
 }
 
@@ -108,6 +109,16 @@ export class RefundsQuery extends PageQuery {
   declare readonly createdBefore?: string;
 }
 
+/** The path of GET /v1/payments: what cannot be a payment's name is the name of none. */
+@Message('Which payment.')
+export class PaymentPath {
+  @OneOf(providers, { about: 'Who took the payment.', example: 'stripe' })
+  declare readonly provider: Provider;
+
+  @ProviderId({ about: 'Any id of the payment.', example: 'pi_3QxYz' })
+  declare readonly paymentId: string;
+}
+
 /** The query of what concerns one account. */
 @Message('Which account.')
 export class AccountQuery {
@@ -144,7 +155,3 @@ export class WebhooksQuery extends PageQuery {
   @OneOf(providers, { about: 'Who sent it.', example: 'stripe', optional: true })
   declare readonly provider?: Provider;
 }
-
-/** The query of what takes none. */
-@Message('Nothing.')
-export class NoQuery {}

@@ -225,7 +225,7 @@ describe('After a restart', () => {
 
 describe('The settings', () => {
   it('have values for development', () => {
-    expect(readSettings({})).toEqual({ port: 4010, zamp: {} });
+    expect(readSettings({})).toEqual({ port: 4010, host: '127.0.0.1', zamp: {} });
   });
 
   it.each([
@@ -234,6 +234,12 @@ describe('The settings', () => {
     [{ CLOCK_TARGET: 'http://127.0.0.1:3000/clock' }, /CLOCK_KEY should be/],
   ])('name the variable that is wrong: %j', (env, words) => {
     expect(() => readSettings(env)).toThrow(words);
+  });
+
+  it('listen where they are told to, so that other containers reach them', async () => {
+    expect(readSettings({ SIMULATORS_HOST: '0.0.0.0' })).toMatchObject({ host: '0.0.0.0' });
+    // An address for documentation, which no machine has (RFC 5737).
+    await expect(startSimulators({ host: '192.0.2.1' })).rejects.toMatchObject({ code: 'EADDRNOTAVAIL' });
   });
 
   it('sign with the first of several webhook secrets', () => {

@@ -13,6 +13,8 @@ export function readSettings(env: Record<string, string | undefined>): Simulator
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new Error(`SIMULATORS_PORT should be a port from 0 (any free one) to 65535, not ${text('SIMULATORS_PORT')}`);
 
+  const host = text('SIMULATORS_HOST') ?? '127.0.0.1';
+
   // The service takes a list while a secret is rolled; whoever signs uses the first.
   const stripeWebhookSecret = text('STRIPE_WEBHOOK_SECRET')?.split(',')[0]?.trim();
   const [webhookTarget, clockTarget] = [address('WEBHOOK_TARGET'), address('CLOCK_TARGET')];
@@ -22,6 +24,7 @@ export function readSettings(env: Record<string, string | undefined>): Simulator
   const [merchantId, apiKey, secret] = [text('ZAMP_MERCHANT_ID'), text('ZAMP_API_KEY'), text('ZAMP_SECRET')];
   return {
     port,
+    host,
     ...(webhookTarget !== undefined && { webhookTarget }),
     ...(stripeApiKey !== undefined && { stripeApiKey }),
     ...(stripeWebhookSecret !== undefined && { stripeWebhookSecret }),

@@ -13,6 +13,8 @@ import { type ZampAccount, ZampSimulator } from './zamp.js';
 export type SimulatorOptions = {
   /** 0, the default, takes a free one. */
   port?: number;
+  /** The address to listen on. 127.0.0.1, the default, is this machine alone; in a container it is 0.0.0.0, for the other containers. */
+  host?: string;
   /** The service to which webhooks go. Without one none are sent until `POST /control/webhooks` names it. */
   webhookTarget?: string;
   stripeApiKey?: string;
@@ -35,7 +37,7 @@ const SERVICE_TIMEOUT_MS = 10_000;
 
 export type RunningSimulators = { url: string; port: number; close(): Promise<void> };
 
-/** Starts both providers on one port of this machine; ready when the promise resolves. */
+/** Starts both providers on one port; ready when the promise resolves. */
 export async function startSimulators(options: SimulatorOptions = {}): Promise<RunningSimulators> {
   const books = new Books(options.dataFile);
   await books.load();
@@ -69,7 +71,7 @@ export async function startSimulators(options: SimulatorOptions = {}): Promise<R
 
   webhooks.sendTo(options.webhookTarget);
 
-  const url = await app.listen({ host: '127.0.0.1', port: options.port ?? 0 });
+  const url = await app.listen({ host: options.host ?? '127.0.0.1', port: options.port ?? 0 });
   await books.keep();
   clock.start();
   webhooks.start();

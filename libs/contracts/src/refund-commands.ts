@@ -74,7 +74,7 @@ export class RequestRefund {
   declare readonly note?: string;
 
   @TextMap({
-    about: 'Names and values of yours; handed to Stripe as well, never published.',
+    about: 'Names and values of yours; neither handed to a provider nor published.',
     example: { orderId: '42' },
     optional: true,
   })

@@ -372,7 +372,6 @@ export const commandOutcomes = {
   'redress.command.rejected.v1': CommandRejected,
   'redress.command.repeated.v1': CommandRepeated,
 } as const satisfies Record<string, Class>;
-export type CommandOutcomeType = keyof typeof commandOutcomes;
 
 /** The attributes of a CloudEvent of ours; in the feed they stand beside `data`, on Kafka they are headers. */
 @Message('An event of ours: CloudEvents 1.0 with the extensions partitioning, sequence and distributed tracing.')

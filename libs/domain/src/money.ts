@@ -17,16 +17,6 @@ export function exponentOf(currency: string): number | undefined {
   return Object.hasOwn(exponents, currency) ? exponents[currency] : undefined;
 }
 
-/** Comparing two currencies is a bug, so it throws. What a provider reports in another currency is kept as a value of its own. */
-export function sameCurrency(a: Money, b: Money): void {
-  if (a.currency !== b.currency) throw new TypeError(`cannot compare ${a.currency} with ${b.currency}`);
-}
-
-export function isMore(a: Money, b: Money): boolean {
-  sameCurrency(a, b);
-  return a.amount > b.amount;
-}
-
 /** Major units as exact decimal text: 1999 minor units with exponent 2 are "19.99", 5 with 3 are "0.005". */
 export function toDecimal(amount: bigint, exponent: number): string {
   if (amount < 0n) throw new RangeError(`money is never negative, got ${amount}`);

@@ -12,8 +12,8 @@ export interface TopicPlan {
 const forever = { 'retention.ms': '-1' };
 
 /**
- * The topics of Redress. Events and commands are kept for ever where we make them ourselves, in development; elsewhere retention is the
- * operator's, and must be far longer than the longest outage: a command that is gone before it was read halts its partition.
+ * The topics of Redress. Events and commands are kept for ever where we make them ourselves; elsewhere retention is the operator's, and must be
+ * far longer than the longest outage: a command that is gone before it was read halts its partition.
  */
 export const topicPlans: readonly TopicPlan[] = [
   { name: topics.refundCommands, config: forever },

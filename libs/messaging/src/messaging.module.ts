@@ -22,7 +22,7 @@ export interface MessagingOptions {
   /** The name under which this cluster's offsets are stored. */
   readonly cluster: string;
   readonly groupId: string;
-  /** Make topics that are missing, with 8 partitions each. For development; elsewhere it is said which are missing. */
+  /** Make topics that are missing, with 8 partitions each. Else it is said which are missing. */
   readonly createTopics: boolean;
   /** Topics of the event log to carry to Kafka; all that we write, as a rule. */
   readonly relay: readonly string[];

@@ -236,7 +236,10 @@ function refusalOf(intent: Intent | null, charge: Stripe.Charge | null): Rejecti
   if (intent?.status === 'canceled') return { code: 'payment_not_refundable', detail: `${what} was canceled.` };
   if (charge?.status === 'failed') return { code: 'payment_not_refundable', detail: `${what} has failed.` };
   if (charge === null || !charge.captured) {
-    return { code: 'payment_not_captured', detail: `Nothing of ${what} has been captured: it is canceled, not refunded.` };
+    return {
+      code: 'payment_not_captured',
+      detail: `Nothing of ${what} has been captured. Cancel the payment instead of refunding it.`,
+    };
   }
   if (charge.status !== 'succeeded' || intent?.status === 'requires_capture' || intent?.status === 'processing') {
     return { code: 'payment_not_captured', detail: `${what} has not succeeded yet.` };
