@@ -363,12 +363,13 @@ export class WorkingSet {
   addRead(read: Omit<WantedOperation, 'lane' | 'key' | 'attempt'>): Operation {
     const open = this.operations.get(this.readings.get(readingOf(read)) ?? '');
     if (open === undefined || !isOpen(open)) return this.addOperation({ ...read, lane: null, key: null, attempt: 0 });
-    const underWay = open.leaseUntil !== null && open.leaseUntil > this.now;
+    // A poll that is due later needs no second look: the reading under way plans it by what it sees.
+    const tooOld = open.leaseUntil !== null && open.leaseUntil > this.now && read.runAt <= this.now;
     return this.changeOperation(open.id, {
       state: 'open',
       runAt: open.runAt < read.runAt ? open.runAt : read.runAt,
       priority: Math.min(open.priority, read.priority),
-      again: open.again || underWay,
+      again: open.again || tooOld,
       refundId: open.refundId ?? read.refundId,
       paymentKey: open.paymentKey ?? read.paymentKey,
     });

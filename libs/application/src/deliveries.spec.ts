@@ -1,4 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Book } from '#application/book';
 import { RedressInMemory } from '../../../test/fakes/redress-in-memory.js';
 
 let redress: RedressInMemory;
@@ -129,6 +131,30 @@ describe('A webhook', () => {
     expect(redress.failures.map(({ what }) => what)).toEqual(['a delivery could not be handled']);
   });
 
+  it('that comes after a reading’s lease is not answered by what that reading saw', async () => {
+    const id = await pending();
+    await redress.order('Sync', id);
+    let saw: () => void = () => undefined;
+    const slow = redress.process({
+      book: new LateBook(redress.stores.book, () => new Promise<void>((go) => (saw = go))),
+    });
+    await slow.operations.round();
+    await turn();
+    redress.pass(31_000);
+    redress.provider.bankSays('re_1', 'succeeded');
+    await redress.notice('evt_1', redress.aboutRefund('re_1', { refundId: id }));
+    await slow.deliveries.round(10);
+    const [taken] = await redress.stores.queue.claim(1, 30_000);
+    expect(taken?.kind).toBe('refund.read');
+    saw();
+    await redress.round(slow.operations);
+    expect(redress.dispositions()).toEqual([null]);
+    redress.restart();
+    await redress.work();
+    expect(redress.dispositions()).toEqual(['applied']);
+    expect(redress.of(id).status).toBe('succeeded');
+  });
+
   it('that comes while its refund is being read is answered by a later reading', async () => {
     const id = await pending();
     await redress.order('Sync', id);
@@ -144,6 +170,21 @@ describe('A webhook', () => {
     expect(redress.dispositions().filter((each) => each === null)).toEqual([]);
   });
 });
+
+/** Records answers only when it is let. */
+class LateBook extends Book {
+  constructor(
+    private readonly book: Book,
+    private readonly wait: () => Promise<void>,
+  ) {
+    super();
+  }
+
+  override transact: Book['transact'] = async (want, decide) => {
+    if (want.waiting === true) await this.wait();
+    return this.book.transact(want, decide);
+  };
+}
 
 async function reportOf(providerRefundId: string) {
   const now = redress.stores.now;

@@ -70,6 +70,17 @@ describe('A refund that is asked for', () => {
     expect(redress.of(id).status).toBe('succeeded');
   });
 
+  it('does not overtake one that waits for the same payment', async () => {
+    await redress.refund('pi_1', 9000);
+    await redress.work();
+    redress.provider.bankSays('re_1', 'failed');
+    redress.pass(120_000);
+    const [first, second] = [await redress.refund('pi_1', 9500), await redress.refund('pi_1', 1000)];
+    expect([first, second].map((id) => redress.of(id).status)).toEqual(['requested', 'requested']);
+    await redress.work();
+    expect([first, second].map((id) => redress.of(id).status)).toEqual(['succeeded', 'rejected']);
+  });
+
   it('shares one balance whether its payment or its charge is named', async () => {
     const ids = [];
     for (let n = 0; n < 20; n += 1) ids.push(await redress.refund(n % 2 === 0 ? 'pi_1' : 'ch_1', 700));

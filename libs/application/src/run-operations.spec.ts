@@ -194,6 +194,41 @@ describe('A worker', () => {
     expect(redress.open()).toEqual([]);
   });
 
+  it('that comes back after its lease without an answer lets go of nothing that another one holds', async () => {
+    const [first, second] = [new Held(redress.provider), new Held(redress.provider)];
+    const [slow, next] = [redress.process({ provider: first }), redress.process({ provider: second })];
+    const id = await redress.refund('pi_1', 100);
+    await redress.round();
+    await slow.operations.round();
+    redress.pass(31_000);
+    await next.operations.round();
+    redress.provider.nextSends('parked');
+    first.letGo();
+    await redress.round(slow.operations);
+    expect(redress.open()).toEqual([`refund.send ${id} open`]);
+    expect(await redress.stores.queue.claim(10, 30_000)).toEqual([]);
+    second.letGo();
+    await redress.round(next.operations);
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', attention: null });
+  });
+
+  it('that is frozen between taking an operation and beginning it leaves it to who took it over', async () => {
+    const id = await redress.refund('pi_1', 100);
+    await redress.round();
+    const queue = new QueueBetween(redress.stores.queue, async (act) => {
+      const claimed = await act();
+      redress.pass(31_000);
+      await redress.stores.queue.claim(10, 30_000);
+      return claimed;
+    });
+    await redress.round(redress.process({ queue }).operations);
+    expect(redress.of(id).status).toBe('approved');
+    expect(redress.provider.calls.filter(({ what }) => what === 'send')).toEqual([]);
+    redress.restart();
+    await redress.work();
+    expect(redress.of(id).status).toBe('succeeded');
+  });
+
   it('keeps the leases of calls that take long', async () => {
     const held = new Held(redress.provider);
     const slow = redress.process({ provider: held });
