@@ -9,6 +9,8 @@ const HOUR = 3600;
 let simulators: RunningSimulators;
 let stripe: Stripe;
 let service: Server;
+/** Each test has an address of its own, so that what was still on its way from the one before does not count. */
+let tests = 0;
 let delivered: { headers: IncomingHttpHeaders; body: string }[] = [];
 let answerWith: (delivery: number) => number;
 
@@ -17,12 +19,13 @@ beforeAll(async () => {
     let body = '';
     request.on('data', (part) => (body += String(part)));
     request.on('end', () => {
+      if (!request.url?.startsWith(`/${tests}/`)) return void response.end();
       delivered.push({ headers: request.headers, body });
       response.writeHead(answerWith(delivered.length)).end();
     });
   });
   await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
-  simulators = await startSimulators({ webhookTarget: `http://127.0.0.1:${(service.address() as AddressInfo).port}` });
+  simulators = await startSimulators();
   stripe = new Stripe(DEVELOPMENT.stripeApiKey, {
     host: '127.0.0.1',
     port: simulators.port,
@@ -41,6 +44,8 @@ afterAll(async () => {
 
 beforeEach(async () => {
   await control('/reset', {});
+  tests += 1;
+  await control('/webhooks', { target: `http://127.0.0.1:${(service.address() as AddressInfo).port}/${tests}` });
   delivered = [];
   answerWith = () => 200;
 });

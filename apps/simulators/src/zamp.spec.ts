@@ -11,6 +11,8 @@ type Callback = { signature: string; body: { transaction_type: string; transacti
 
 let simulators: RunningSimulators;
 let service: Server;
+/** Each test has an address of its own, so that what was still on its way from the one before does not count. */
+let tests = 0;
 let callbacks: Callback[] = [];
 
 beforeAll(async () => {
@@ -18,12 +20,13 @@ beforeAll(async () => {
     let body = '';
     request.on('data', (part) => (body += String(part)));
     request.on('end', () => {
+      if (!request.url?.startsWith(`/${tests}/`)) return void response.end();
       callbacks.push({ signature: String(request.headers['x-zamp-signature']), body: JSON.parse(body) as Callback['body'] });
       response.end();
     });
   });
   await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
-  simulators = await startSimulators({ webhookTarget: `http://127.0.0.1:${(service.address() as AddressInfo).port}` });
+  simulators = await startSimulators();
 });
 
 afterAll(async () => {
@@ -34,6 +37,8 @@ afterAll(async () => {
 
 beforeEach(async () => {
   await control('/reset', {});
+  tests += 1;
+  await control('/webhooks', { target: `http://127.0.0.1:${(service.address() as AddressInfo).port}/${tests}` });
   callbacks = [];
 });
 
