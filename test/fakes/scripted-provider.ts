@@ -1,4 +1,5 @@
 import type { Money } from '#domain/money';
+import type { ListAnswer, RefundList } from '#domain/ports/refund-list';
 import {
   RefundProvider,
   type CallContext,
@@ -30,6 +31,7 @@ export interface BookedRefund {
   readonly key: string | null;
   readonly refundId: string | null;
   readonly attempt: number;
+  readonly madeAt: Date;
   says: Says;
   failureCode: string | null;
   bankReference: string | null;
@@ -39,15 +41,22 @@ export interface BookedRefund {
  * A provider in memory, with books of its own: what money really went out is in `refunds`, whatever the answers said. By default it is
  * like Stripe: it lists refunds and answers a repeated key with the first answer. With `lists: false` it is like Zamp, which does neither.
  */
-export class ScriptedProvider extends RefundProvider {
+export class ScriptedProvider extends RefundProvider implements RefundList {
+  override readonly keyLifeMs = 23 * 3_600_000;
   override readonly provider: string;
   override readonly account: string;
   readonly refunds: BookedRefund[] = [];
   /** Every call that was made, lost ones too, in order. */
-  readonly calls: { readonly what: 'send' | 'read' | 'readPayment'; readonly of: string; readonly key: string | null }[] = [];
+  readonly calls: {
+    readonly what: 'send' | 'read' | 'readPayment' | 'list';
+    readonly of: string;
+    readonly key: string | null;
+  }[] = [];
+  /** The time in which refunds are made. */
+  now: () => Date = () => new Date(0);
   /** What the provider says of a refund at first. */
   firstSays: Says = 'succeeded';
-  private readonly lists: boolean;
+  readonly lists: boolean;
   private readonly payments: BookedPayment[] = [];
   private readonly answers = new Map<string, RefundReport>();
   private sends: Fate[] = [];
@@ -113,6 +122,8 @@ export class ScriptedProvider extends RefundProvider {
     const fate = this.fate(this.sends.shift(), 'send', call);
     if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
     if (fate === 'call_lost') return unknown;
+    if (this.answers.has(key) && !this.lists)
+      return fate === 'answer_lost' ? unknown : { kind: 'spent', why: 'the key was used before' };
     const report = this.carryOut(order, key, call.now);
     return fate === 'answer_lost' ? unknown : { kind: 'report', report };
   }
@@ -139,6 +150,18 @@ export class ScriptedProvider extends RefundProvider {
     return { kind: 'found', facts, refunds: refunds.map((each) => found(each, call.now)) };
   }
 
+  /** In pages of two, so that walks have several. */
+  async listRefunds(since: Date, after: string | null, call: CallContext): Promise<ListAnswer> {
+    this.calls.push({ what: 'list', of: since.toISOString(), key: null });
+    const fate = this.fate(this.reads.shift(), 'list', call);
+    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    if (fate !== 'answered') return { kind: 'unread', why: fate };
+    const newest = this.refunds.filter((each) => each.madeAt >= since).toReversed();
+    const rest = after === null ? newest : newest.slice(newest.findIndex(({ id }) => id === after) + 1);
+    const refunds = rest.slice(0, 2).map((each) => ({ ...found(each, call.now), payment: each.payment }));
+    return { kind: 'page', refunds, next: rest.length > 2 ? (rest[1]?.id ?? null) : null };
+  }
+
   private fate(scripted: Fate | undefined, what: string, call: CallContext): Fate {
     const fate = call.deadline.aborted ? 'call_lost' : (scripted ?? 'answered');
     const answered = fate === 'answered' || fate === 'later' || fate === 'parked';
@@ -150,7 +173,7 @@ export class ScriptedProvider extends RefundProvider {
 
   private carryOut(order: RefundOrderToSend, key: string, at: Date): RefundReport {
     const before = this.answers.get(key);
-    if (before !== undefined) return this.lists ? { ...before, at } : reportOf(null, 'unknown', order.attempt, at);
+    if (before !== undefined) return { ...before, at };
     const payment = this.named(order.payment);
     const refuse = (code: string) =>
       reportOf(null, 'refused', order.attempt, at, { code, detail: `${code}, says the script`, attention: false });
@@ -174,7 +197,17 @@ export class ScriptedProvider extends RefundProvider {
   private book(payment: BookedPayment, amount: bigint, by: Pick<BookedRefund, 'key' | 'refundId' | 'attempt'>): BookedRefund {
     const id = `re_${this.refunds.length + 1}`;
     const { name, currency } = payment;
-    const refund = { id, payment: name, amount, currency, ...by, says: this.firstSays, failureCode: null, bankReference: null };
+    const refund = {
+      id,
+      payment: name,
+      amount,
+      currency,
+      ...by,
+      madeAt: this.now(),
+      says: this.firstSays,
+      failureCode: null,
+      bankReference: null,
+    };
     this.refunds.push(refund);
     return refund;
   }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyAdapter } from '@nestjs/platform-fastify';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { Views } from '#persistence/views';
+import { Views, type Certainty } from '#persistence/views';
 
 /** How the process is, what HTTP takes, and how much waits. */
 @Injectable()
@@ -17,7 +17,7 @@ export class Metrics {
   });
   private readonly backlog = new Gauge({
     name: 'redress_backlog',
-    help: 'How much waits: due and parked provider operations, deliveries not handled, refunds with attention (counted up to 10000)',
+    help: 'How much waits: due and parked provider operations, deliveries not handled, refunds with attention or of an unknown outcome (counted up to 10000)',
     labelNames: ['of'] as const,
     registers: [this.registry],
   });
@@ -27,6 +27,7 @@ export class Metrics {
     labelNames: ['topic'] as const,
     registers: [this.registry],
   });
+  private certainties: readonly Certainty[] = [];
   private readonly database = new Gauge({
     name: 'redress_database_up',
     help: 'Whether the database answered this scrape',
@@ -48,7 +49,12 @@ export class Metrics {
 
   async scrape(): Promise<string> {
     try {
-      const [{ log_position: end = 0, ...waiting }, cursors] = await Promise.all([this.views.backlog(), this.views.cursors()]);
+      const [{ log_position: end = 0, ...waiting }, cursors, certainties] = await Promise.all([
+        this.views.backlog(),
+        this.views.cursors(),
+        this.views.certainties(),
+      ]);
+      this.certainties = certainties;
       for (const [of, count] of Object.entries(waiting)) this.backlog.set({ of }, count);
       this.position.set({ topic: 'all' }, end);
       for (const [topic, at] of cursors) this.position.set({ topic }, at);
@@ -59,6 +65,24 @@ export class Metrics {
       this.position.reset();
       this.database.set(0);
     }
-    return this.registry.metrics();
+    return (await this.registry.metrics()) + timeToCertainty(this.certainties);
   }
+}
+
+/** Counted by all workers in the database, so it is no histogram of this process. */
+function timeToCertainty(certainties: readonly Certainty[]): string {
+  const name = 'redress_time_to_certainty_seconds';
+  const lines = [`# HELP ${name} How long refunds of an unknown outcome stayed so`, `# TYPE ${name} histogram`];
+  const of = Map.groupBy(certainties, ({ account, provider }) => `account="${account}",provider="${provider}"`);
+  for (const [labels, bounds] of of) {
+    let [refunds, seconds] = [0, 0];
+    for (const bound of bounds) {
+      refunds += bound.refunds;
+      seconds += bound.seconds;
+      if (Number.isFinite(bound.upTo)) lines.push(`${name}_bucket{${labels},le="${bound.upTo}"} ${refunds}`);
+    }
+    lines.push(`${name}_bucket{${labels},le="+Inf"} ${refunds}`);
+    lines.push(`${name}_sum{${labels}} ${seconds}`, `${name}_count{${labels}} ${refunds}`);
+  }
+  return `${lines.join('\n')}\n`;
 }

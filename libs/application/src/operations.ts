@@ -1,8 +1,11 @@
 import type { Payment } from '#domain/payment/payment';
-import type { Refund } from '#domain/refund/refund';
+import type { Refund, RefundReport } from '#domain/refund/refund';
 
-/** `refund.send` moves money; the others only look. */
-export type OperationKind = 'refund.send' | 'refund.read' | 'payment.read';
+/**
+ * `refund.send` moves money; the others only look. A send that must not be repeated becomes `refund.find`: it keeps its lane, and reads
+ * what became of its attempt. `refunds.list` is the sweep over an account.
+ */
+export type OperationKind = 'refund.send' | 'refund.find' | 'refund.read' | 'payment.read' | 'refunds.list';
 
 /**
  * One thing to send to or read from a provider: evidence, recovery point and queue in a row. Sends of one payment stand in one lane and
@@ -13,7 +16,7 @@ export interface Operation {
   readonly account: string;
   readonly provider: string;
   readonly kind: OperationKind;
-  /** What is sent or read: our refund's id, the provider's refund id, or the payment's name. */
+  /** What is sent or read: our refund's id, the provider's refund id, the payment's name, or which sweep. */
   readonly target: string;
   readonly refundId: string | null;
   readonly paymentKey: string | null;
@@ -34,6 +37,12 @@ export interface Operation {
   readonly state: 'open' | 'parked' | 'done' | 'dropped';
   /** Asked for again while a reading was under way, so that one reading is not enough. */
   readonly again: boolean;
+  /** Complete lists in which a lost attempt was looked for in vain, since its key can no longer be used. */
+  readonly listings: number;
+  /** The provider's no that is to be judged again with fresh facts. */
+  readonly refusal: Refusal | null;
+  /** How far a sweep has come. */
+  readonly sweep: Sweep | null;
   /** How it ended or why it waits, in a word and a sentence. */
   readonly result: string | null;
   /** Rises with every claim; who holds an older one may no longer steer the operation. */
@@ -43,8 +52,22 @@ export interface Operation {
   readonly doneAt: Date | null;
 }
 
+export type Refusal = NonNullable<RefundReport['refusal']>;
+
+/** A walk over an account's refunds made since then. Times are RFC 3339. */
+export interface Sweep {
+  readonly since: string;
+  readonly begunAt: string;
+  /** Where the next page begins; null at the first. */
+  readonly after: string | null;
+}
+
 /** Whether it is still to be done, be it after a person has mended what keeps it. */
 export const isOpen = (operation: Operation): boolean => operation.state === 'open' || operation.state === 'parked';
+
+/** What turns a send that must not be repeated into the search for what became of it. */
+export const searchOf = (payment: Payment) =>
+  ({ kind: 'refund.find', target: payment.name, leaseUntil: null, priority: priorities.waitingRead }) as const;
 
 /** Who goes first when more is due than can be called: what waits for an answer, then sends, then polls. */
 export const priorities = { send: 10, waitingRead: 20, noticeRead: 30, poll: 40 } as const;

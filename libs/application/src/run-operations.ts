@@ -8,12 +8,11 @@
 import { Batcher, inParts } from '#application/batcher';
 import type { Book, KeptCall, WorkingSet } from '#application/book';
 import { Unavailable } from '#application/errors';
-import type { Claimed, Operation, OperationQueue } from '#application/operations';
+import { searchOf, type Claimed, type Operation, type OperationQueue } from '#application/operations';
 import type { Providers } from '#application/providers';
-import { addPaymentRead } from '#application/admission';
-import { askAPerson, type Answered, type RecordAnswers } from '#application/record-answers';
+import { unknown, type Answered, type RecordAnswers } from '#application/record-answers';
 import type { CallContext, CallTrace, RefundProvider } from '#domain/ports/refund-provider';
-import { submit } from '#domain/refund/refund';
+import { recordReport, submit } from '#domain/refund/refund';
 
 export interface RunnerSettings {
   /** How many calls may be under way at once. */
@@ -121,9 +120,39 @@ export class RunOperations {
     const sends = due.filter(({ kind }) => kind === 'refund.send');
     const want = { operations: sends.map(({ id }) => id), refunds: sends.map(({ target }) => target) };
     const begun =
-      sends.length === 0 ? [] : await this.book.transact(want, (set) => sends.map((claimed) => beginSend(set, claimed)));
+      sends.length === 0 ? [] : await this.book.transact(want, (set) => sends.map((claimed) => this.beginSend(set, claimed)));
     const reads = due.filter(({ kind }) => kind !== 'refund.send');
     return [...begun, ...reads.map((operation) => ({ operation, refund: null, payment: null }))];
+  }
+
+  /** Marks the send as begun, and its refund as submitted; null when it must not be sent any more. */
+  private beginSend(set: WorkingSet, claimed: Operation): Claimed | null {
+    const operation = set.operation(claimed.id);
+    if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return null;
+    const cause = { causationId: operation.id };
+    const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), cause);
+    const sendable = refund.status === 'submitted' || refund.status === 'outcome_unknown';
+    if (!sendable || refund.attempt !== operation.attempt || refund.attention === 'contradiction') {
+      const result = `the refund is ${refund.status}`;
+      set.changeOperation(operation.id, { state: 'dropped', doneAt: set.now, leaseUntil: null, result });
+      return null;
+    }
+    const { now } = set;
+    const payment = set.payment(refund.paymentKey);
+    if (this.isForgotten(operation, now)) {
+      const result = 'its key may be forgotten by the provider';
+      set.changeOperation(operation.id, { ...searchOf(payment), runAt: now, result });
+      set.record(refund.id, recordReport(refund, unknown(refund, now)), cause);
+      return null;
+    }
+    const begun = { tries: operation.tries + 1, firstSentAt: operation.firstSentAt ?? now, lastSentAt: now };
+    return { operation: set.changeOperation(operation.id, begun), refund, payment };
+  }
+
+  /** A key that its provider may have forgotten would move the money again. */
+  private isForgotten({ account, provider, firstSentAt }: Operation, now: Date): boolean {
+    const lifeMs = this.providers.refundsOf(account, provider)?.keyLifeMs ?? Number.POSITIVE_INFINITY;
+    return firstSentAt !== null && now.getTime() - firstSentAt.getTime() > lifeMs;
   }
 
   private async call(claimed: Claimed): Promise<void> {
@@ -147,6 +176,11 @@ export class RunOperations {
         await this.keep({ kind, claimed, calls, answer: await send(adapter, claimed, context) });
       } else if (kind === 'refund.read') {
         await this.keep({ kind, claimed, calls, answer: await adapter.read(target, context) });
+      } else if (kind === 'refunds.list') {
+        const list = this.providers.listOf(account, provider);
+        if (list === undefined) throw new Error(`${provider} cannot be listed`);
+        const { since, after } = operation.sweep ?? { since: operation.createdAt, after: null };
+        await this.keep({ kind, claimed, calls, answer: await list.listRefunds(new Date(since), after, context) });
       } else {
         await this.keep({ kind, claimed, calls, answer: await adapter.readPayment(target, context) });
       }
@@ -172,42 +206,6 @@ export class RunOperations {
   }
 }
 
-/** Stripe keeps a key for at least a day. docs.stripe.com/api/idempotent_requests */
-const keyLifeMs = 23 * 3_600_000;
-
-/** A key that its provider may have forgotten would move the money again. */
-function isForgotten({ firstSentAt }: Operation, now: Date): boolean {
-  return firstSentAt !== null && now.getTime() - firstSentAt.getTime() > keyLifeMs;
-}
-
-/** Nothing is sent any more: the payment's list may show what became of it, and a person looks. */
-function askTheBooks(set: WorkingSet, operation: Operation): void {
-  set.changeOperation(operation.id, { state: 'parked', leaseUntil: null, result: 'its key may be forgotten by the provider' });
-  const { refund } = set.kept(operation.target);
-  askAPerson(set, refund, 'outcome_unknown', { causationId: operation.id });
-  addPaymentRead(set, set.payment(refund.paymentKey));
-}
-
-/** Marks the send as begun, and its refund as submitted; null when it must not be sent any more. */
-function beginSend(set: WorkingSet, claimed: Operation): Claimed | null {
-  const operation = set.operation(claimed.id);
-  if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return null;
-  if (isForgotten(operation, set.now)) {
-    askTheBooks(set, operation);
-    return null;
-  }
-  const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), { causationId: operation.id });
-  const sendable = refund.status === 'submitted' || refund.status === 'outcome_unknown';
-  if (!sendable || refund.attempt !== operation.attempt || refund.attention === 'contradiction') {
-    const result = `the refund is ${refund.status}`;
-    set.changeOperation(operation.id, { state: 'dropped', doneAt: set.now, leaseUntil: null, result });
-    return null;
-  }
-  const { now } = set;
-  const begun = { tries: operation.tries + 1, firstSentAt: operation.firstSentAt ?? now, lastSentAt: now };
-  return { operation: set.changeOperation(operation.id, begun), refund, payment: set.payment(refund.paymentKey) };
-}
-
 async function send(
   adapter: RefundProvider,
   claimed: Claimed,
@@ -224,7 +222,7 @@ async function send(
     money: { amount: refund.amount, currency: refund.currency },
     reason: refund.reason,
     blockCustomer: refund.blockCustomer,
-    repeated: operation.tries > 1,
+    repeated: operation.firstSentAt?.getTime() !== operation.lastSentAt?.getTime(),
   };
   return adapter.send(order, operation.key, context);
 }

@@ -58,7 +58,7 @@ describeWithDatabase('The book in PostgreSQL', () => {
     source = await dataSource({ url: database.url, connections: 16 }).initialize();
     book = new PostgresBook(source, new NoWake());
     provider = new ScriptedProvider();
-    providers = new Providers([provider], []);
+    providers = new Providers([provider], [], []);
     commands = new RefundCommands(book, providers, { factsMaxAgeMs: 3_600_000 });
   });
   afterAll(async () => {

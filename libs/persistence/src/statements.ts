@@ -128,6 +128,15 @@ export const claimOperations = (selection: string) => `
   from due, clocked where provider_operation.id = due.id
   returning ${selection}`;
 
+/** Counts how long unknown outcomes took to become known: by bounds in seconds, of which the last has no end. */
+export const countCertainties = `
+  insert into certainty (account, provider, up_to, refunds, seconds)
+  select account, provider, (select min(bound) from unnest(array[1, 5, 30, 120, 600, 3600, 86400, 'infinity'::float8]) as bounds (bound) where seconds <= bound) as up_to,
+    count(*), sum(seconds)
+  from unnest($1::text[], $2::text[], $3::float8[]) as given (account, provider, seconds)
+  group by 1, 2, 3 order by 1, 2, 3
+  on conflict (account, provider, up_to) do update set refunds = certainty.refunds + excluded.refunds, seconds = certainty.seconds + excluded.seconds`;
+
 /** The service's time; and the transaction has its number from here on, which sealing counts on. */
 export const clock = `select service_now() as now, pg_current_xact_id() as number`;
 

@@ -48,6 +48,15 @@ export interface RefundHistory {
   readonly events: readonly (EventRow & { position: bigint | null })[];
 }
 
+export interface Certainty {
+  readonly account: string;
+  readonly provider: string;
+  /** In seconds; infinite for the last. */
+  readonly upTo: number;
+  readonly refunds: number;
+  readonly seconds: number;
+}
+
 type Delivered = Omit<DeliveryRow, 'body'>;
 
 /** Something that a person must look at, since when. */
@@ -294,10 +303,23 @@ export class Views {
          (select count(*) from (select 1 from provider_operation where state = 'parked' limit 10000) parked) as operations_parked,
          (select count(*) from (select 1 from webhook_delivery where disposition is null and operation_id is null limit 10000) pending) as deliveries_pending,
          (select count(*) from (select 1 from refund where attention is not null limit 10000) looked) as refunds_with_attention,
+         (select count(*) from (select 1 from refund where status = 'outcome_unknown' limit 10000) lost) as refunds_unknown,
          (select position from event_seal) as log_position`,
       [],
     );
     return Object.fromEntries(Object.entries(raw ?? {}).map(([name, value]) => [name, Number(value)]));
+  }
+
+  /** How long unknown outcomes took to become known: per account and provider, how many within each bound and their seconds in all. */
+  async certainties(): Promise<readonly Certainty[]> {
+    const found = await this.query('select account, provider, up_to, refunds, seconds from certainty order by 1, 2, 3', []);
+    return found.map((raw) => ({
+      account: String(raw['account']),
+      provider: String(raw['provider']),
+      upTo: Number(raw['up_to']),
+      refunds: Number(raw['refunds']),
+      seconds: Number(raw['seconds']),
+    }));
   }
 
   /** How far each topic has been relayed. */

@@ -1,6 +1,7 @@
 import Stripe from 'stripe';
 import type { Money } from '#domain/money';
 import type { PaymentFacts } from '#domain/payment/payment';
+import type { ListAnswer, ListedRefund, RefundList } from '#domain/ports/refund-list';
 import {
   RefundProvider,
   type CallContext,
@@ -36,8 +37,10 @@ const pageSize = 100;
 const reasons = ['requested_by_customer', 'duplicate', 'fraudulent'] as const;
 
 /** Refunds over Stripe. docs.stripe.com/refunds, docs.stripe.com/api/refunds */
-export class StripeRefunds extends RefundProvider {
+export class StripeRefunds extends RefundProvider implements RefundList {
   override readonly provider = 'stripe';
+  /** Stripe keeps a key for a day at least. docs.stripe.com/api/idempotent_requests */
+  override readonly keyLifeMs = 23 * 3_600_000;
   override readonly account: string;
   private readonly stripe: Stripe;
   private readonly wire: StripeWire;
@@ -151,6 +154,26 @@ export class StripeRefunds extends RefundProvider {
       const of = intent === null ? { charge: charge.id } : { payment_intent: intent.id };
       return { kind: 'found', facts, refunds: await this.refundsOf(of, call.now, charge.refunds) };
     });
+  }
+
+  async listRefunds(since: Date, after: string | null, call: CallContext): Promise<ListAnswer> {
+    const answer = await this.reading<ListAnswer>('refunds', call, async () => {
+      const created = { gte: Math.floor(since.getTime() / 1_000) };
+      const page = await this.stripe.refunds.list({
+        created,
+        limit: pageSize,
+        ...(after === null ? {} : { starting_after: after }),
+      });
+      const refunds = page.data.map((each): ListedRefund => {
+        const found = foundRefund(each, call.now);
+        if (found === null) throw new Unreadable('the list has something that is no refund');
+        return found;
+      });
+      const last = page.data.at(-1);
+      if (page.has_more && last === undefined) throw new Unreadable('the list promises more and gives nothing');
+      return { kind: 'page', refunds, next: page.has_more ? (last?.id ?? null) : null };
+    });
+    return answer.kind === 'absent' ? { kind: 'unread', why: 'the list was not found' } : answer;
   }
 
   private async byIntent(id: string): Promise<{ intent: Intent; charge: Stripe.Charge | null }> {

@@ -37,6 +37,8 @@ const isName = (name: string) => /^[\w-]{1,255}$/.test(name);
  */
 export class ZampRefunds extends RefundProvider {
   override readonly provider = 'zamp';
+  /** How long Zamp remembers a key is not documented; a network that is down is often back within the hour, and then it is for a person. */
+  override readonly keyLifeMs = 3_600_000;
   override readonly account: string;
   private readonly merchantId: string;
   private readonly wire: ZampWire;
@@ -91,6 +93,7 @@ export class ZampRefunds extends RefundProvider {
         return unknown;
       case 'error': {
         const proof = proofOf(answer, order.repeated);
+        if (proof.proves === 'spent') return { kind: 'spent', why: inWords(answer) };
         if (proof.proves === 'unknown') return unknown;
         if (proof.proves !== 'refused') return { kind: proof.proves, why: inWords(answer) };
         const refusal = { code: proof.code, detail: inWords(answer), attention: proof.attention };

@@ -36,7 +36,11 @@ export type NoAnswer =
   /** Credentials or the account's set-up: waits until a person has mended it. */
   | { readonly kind: 'parked'; readonly why: string };
 
-export type SendAnswer = { readonly kind: 'report'; readonly report: RefundReport } | NoAnswer;
+export type SendAnswer =
+  | { readonly kind: 'report'; readonly report: RefundReport }
+  /** The key was used before and its first answer is not given again: the money may have moved, and to send again teaches nothing. */
+  | { readonly kind: 'spent'; readonly why: string }
+  | NoAnswer;
 
 /** A refund as the provider has it, with whatever of ours it carries. */
 export interface FoundRefund {
@@ -78,6 +82,8 @@ export abstract class RefundProvider {
   /** `stripe`, `zamp`. */
   abstract readonly provider: string;
   abstract readonly account: string;
+  /** How long after its first use a key still names the same call there, with a margin. Later nothing is sent under it. */
+  abstract readonly keyLifeMs: number;
   /** Whether a name that a caller gave is certainly the payment's own, so that nothing needs to be read to know it. */
   abstract isOwnName(payment: string): boolean;
   /** Whether the provider can carry the amount exactly; refused before anything is promised. */
