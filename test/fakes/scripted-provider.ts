@@ -75,6 +75,14 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
     this.payments.push({ name, aliases: more.aliases ?? [], currency, captured, refusal: more.refusal ?? null });
   }
 
+  /** More of a payment is captured later. */
+  capture(name: string, amount: bigint): void {
+    const at = this.payments.findIndex((each) => each.name === name);
+    const payment = this.payments[at];
+    if (payment === undefined) throw new Error(`there is no payment ${name}`);
+    this.payments[at] = { ...payment, captured: payment.captured + amount };
+  }
+
   /** The fates of the next sends, or of the next readings, in order; after them all is well again. */
   nextSends(...fates: readonly Fate[]): void {
     this.sends = [...fates];
