@@ -107,8 +107,14 @@ describe('A send', () => {
     await redress.workFor(20 * minute);
     expect(redress.of(id)).toMatchObject({ status: 'succeeded', attempt: 2, attention: null });
     expect(redress.told(id)).toEqual([
-      ...['requested', 'approved', 'submitted', 'outcome_unknown', 'approved', 'outcome_resolved'],
-      ...['submitted', 'succeeded'],
+      'requested',
+      'approved',
+      'submitted',
+      'outcome_unknown',
+      'approved',
+      'outcome_resolved',
+      'submitted',
+      'succeeded',
     ]);
     expect(redress.provider.refunds.map(({ key }) => key)).toEqual([`refund:${id}:2`]);
     expect(redress.open()).toEqual([]);
@@ -324,13 +330,11 @@ describe('Books that a restore took back', () => {
     await redress.refund('pi_1', 50);
     await redress.work();
     const refundId = `rf_${order.uuid.replaceAll('-', '')}`;
-    redress.provider.refunds.push({
-      ...{ id: 're_9', payment: 'pi_1', amount: 100n, currency: 'USD', key: `refund:${refundId}:1`, refundId, attempt: 1 },
-      ...{ madeAt: redress.stores.now, says: 'succeeded', failureCode: null, bankReference: null },
-    });
+    const theirs = redress.provider.refundOutside('pi_1', 100n);
+    redress.provider.refunds.splice(redress.provider.refunds.indexOf(theirs), 1, { ...theirs, refundId });
     await redress.decide(order);
     await redress.work();
-    expect(redress.of(refundId)).toMatchObject({ status: 'succeeded', providerRefundId: 're_9', origin: 'command' });
+    expect(redress.of(refundId)).toMatchObject({ status: 'succeeded', providerRefundId: theirs.id, origin: 'command' });
     expect(redress.outcomes().filter((each) => each.startsWith('a:'))).toEqual(['a: accepted']);
     expect(redress.provider.sentBack('pi_1')).toBe(150n);
   });

@@ -642,7 +642,12 @@ describe('Starting over, once it is proved that an attempt had no effect', () =>
     (status) => {
       const before = refund(status, { attention: status === 'outcome_unknown' ? status : null, providerRefundId: null });
       expect(after(before, startOver(before, later))).toMatchObject({
-        ...{ status: 'approved', attempt: 2, holds: 'reserved', attention: null, unknownSince: null, providerRefundId: null },
+        status: 'approved',
+        attempt: 2,
+        holds: 'reserved',
+        attention: null,
+        unknownSince: null,
+        providerRefundId: null,
       });
     },
   );
