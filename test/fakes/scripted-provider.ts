@@ -3,6 +3,7 @@ import {
   RefundProvider,
   type CallContext,
   type FoundRefund,
+  type NoAnswer,
   type PaymentAnswer,
   type ReadAnswer,
   type RefundOrderToSend,
@@ -42,6 +43,7 @@ export interface BookedRefund {
 export class ScriptedProvider extends RefundProvider {
   override readonly provider: string;
   override readonly account: string;
+  override readonly limits = { perSecond: 100_000, perSecondAndEndpoint: 100_000 };
   readonly refunds: BookedRefund[] = [];
   /** Every call that was made, lost ones too, in order. */
   readonly calls: { readonly what: 'send' | 'read' | 'readPayment'; readonly of: string; readonly key: string | null }[] = [];
@@ -111,7 +113,7 @@ export class ScriptedProvider extends RefundProvider {
     this.calls.push({ what: 'send', of: order.refundId, key });
     const unknown: SendAnswer = { kind: 'report', report: reportOf(null, 'unknown', order.attempt, call.now) };
     const fate = this.fate(this.sends.shift(), 'send', call);
-    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    if (fate === 'later' || fate === 'parked') return notDone(fate);
     if (fate === 'call_lost') return unknown;
     const report = this.carryOut(order, key, call.now);
     return fate === 'answer_lost' ? unknown : { kind: 'report', report };
@@ -120,7 +122,7 @@ export class ScriptedProvider extends RefundProvider {
   override async read(providerRefundId: string, call: CallContext): Promise<ReadAnswer> {
     this.calls.push({ what: 'read', of: providerRefundId, key: null });
     const fate = this.fate(this.reads.shift(), 'read', call);
-    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    if (fate === 'later' || fate === 'parked') return notDone(fate);
     if (fate !== 'answered') return { kind: 'unread', why: fate };
     const refund = this.refunds.find((each) => each.id === providerRefundId);
     if (refund === undefined) return { kind: 'absent', at: call.now };
@@ -130,7 +132,7 @@ export class ScriptedProvider extends RefundProvider {
   override async readPayment(payment: string, call: CallContext): Promise<PaymentAnswer> {
     this.calls.push({ what: 'readPayment', of: payment, key: null });
     const fate = this.fate(this.reads.shift(), 'readPayment', call);
-    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    if (fate === 'later' || fate === 'parked') return notDone(fate);
     if (fate !== 'answered') return { kind: 'unread', why: fate };
     const booked = this.named(payment);
     if (booked === undefined) return { kind: 'absent', at: call.now };
@@ -182,6 +184,11 @@ export class ScriptedProvider extends RefundProvider {
   private named(payment: string): BookedPayment | undefined {
     return this.payments.find(({ name, aliases }) => name === payment || aliases.includes(payment));
   }
+}
+
+function notDone(fate: 'later' | 'parked'): NoAnswer {
+  const why = 'by the script';
+  return fate === 'later' ? { kind: 'later', limit: 'rate', why } : { kind: 'parked', why };
 }
 
 function found(refund: BookedRefund, at: Date): FoundRefund {

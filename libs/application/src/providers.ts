@@ -1,3 +1,4 @@
+import type { AccountLimits } from '#application/operations';
 import type { ProviderNotices } from '#domain/ports/provider-notices';
 import type { RefundProvider } from '#domain/ports/refund-provider';
 
@@ -11,6 +12,11 @@ export class Providers {
       new Map(all.map((one) => [`${one.account}:${one.provider}`, one]));
     this.refunds = byName(refunds);
     this.notices = byName(notices);
+  }
+
+  /** How often each account may be called. */
+  limits(): AccountLimits[] {
+    return [...this.refunds.values()].map(({ account, provider, limits }) => ({ account, provider, ...limits }));
   }
 
   refundsOf(account: string, provider: string): RefundProvider | undefined {

@@ -221,6 +221,8 @@ class Turn {
   }
 
   noAnswer(answer: NoAnswer): void {
+    // How fast to come back after a limit is the limiter's affair, for the account as a whole.
+    if (answer.kind === 'later' && answer.limit === 'rate') return this.again(second * (0.5 + this.chance()), answer.why);
     if (answer.kind === 'later') return this.later(answer.why);
     if (!this.held || !isOpen(this.operation)) return;
     this.change({ state: 'parked', leaseUntil: null, result: answer.why });

@@ -364,7 +364,9 @@ class QueueBetween extends OperationQueue {
     super();
   }
 
-  override claim: OperationQueue['claim'] = (limit, leaseMs) => this.use(() => this.queue.claim(limit, leaseMs));
+  override limit: OperationQueue['limit'] = (accounts) => this.queue.limit(accounts);
+  override claim: OperationQueue['claim'] = (...claim) => this.use(() => this.queue.claim(...claim));
+  override meet: OperationQueue['meet'] = (endpoint, met) => this.use(() => this.queue.meet(endpoint, met));
   override renew: OperationQueue['renew'] = (held, leaseMs) => this.use(() => this.queue.renew(held, leaseMs));
   override release: OperationQueue['release'] = (held) => this.use(() => this.queue.release(held));
 }
@@ -373,6 +375,7 @@ class QueueBetween extends OperationQueue {
 class Around extends RefundProvider {
   override readonly provider = 'stripe';
   override readonly account = 'default';
+  override readonly limits = { perSecond: 100_000, perSecondAndEndpoint: 100_000 };
 
   constructor(
     private readonly inner: RefundProvider,
