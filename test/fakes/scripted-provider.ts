@@ -13,7 +13,7 @@ import type { RefundReport, Rejection, Says } from '#domain/refund/refund';
 import { err, ok, type Result } from '#domain/result';
 
 /** What happens to a call on its way. After a lost answer the work was done, after a lost call it was not; nobody outside can tell. */
-export type Fate = 'answered' | 'answer_lost' | 'call_lost' | 'later' | 'parked';
+export type Fate = 'answered' | 'answer_lost' | 'call_lost' | 'later' | 'locked' | 'parked';
 
 interface BookedPayment {
   readonly name: string;
@@ -113,7 +113,8 @@ export class ScriptedProvider extends RefundProvider {
     this.calls.push({ what: 'send', of: order.refundId, key });
     const unknown: SendAnswer = { kind: 'report', report: reportOf(null, 'unknown', order.attempt, call.now) };
     const fate = this.fate(this.sends.shift(), 'send', call);
-    if (fate === 'later' || fate === 'parked') return notDone(fate);
+    const refusal = notDone[fate];
+    if (refusal !== undefined) return refusal;
     if (fate === 'call_lost') return unknown;
     const report = this.carryOut(order, key, call.now);
     return fate === 'answer_lost' ? unknown : { kind: 'report', report };
@@ -122,7 +123,8 @@ export class ScriptedProvider extends RefundProvider {
   override async read(providerRefundId: string, call: CallContext): Promise<ReadAnswer> {
     this.calls.push({ what: 'read', of: providerRefundId, key: null });
     const fate = this.fate(this.reads.shift(), 'read', call);
-    if (fate === 'later' || fate === 'parked') return notDone(fate);
+    const refusal = notDone[fate];
+    if (refusal !== undefined) return refusal;
     if (fate !== 'answered') return { kind: 'unread', why: fate };
     const refund = this.refunds.find((each) => each.id === providerRefundId);
     if (refund === undefined) return { kind: 'absent', at: call.now };
@@ -132,7 +134,8 @@ export class ScriptedProvider extends RefundProvider {
   override async readPayment(payment: string, call: CallContext): Promise<PaymentAnswer> {
     this.calls.push({ what: 'readPayment', of: payment, key: null });
     const fate = this.fate(this.reads.shift(), 'readPayment', call);
-    if (fate === 'later' || fate === 'parked') return notDone(fate);
+    const refusal = notDone[fate];
+    if (refusal !== undefined) return refusal;
     if (fate !== 'answered') return { kind: 'unread', why: fate };
     const booked = this.named(payment);
     if (booked === undefined) return { kind: 'absent', at: call.now };
@@ -143,9 +146,9 @@ export class ScriptedProvider extends RefundProvider {
 
   private fate(scripted: Fate | undefined, what: string, call: CallContext): Fate {
     const fate = call.deadline.aborted ? 'call_lost' : (scripted ?? 'answered');
-    const answered = fate === 'answered' || fate === 'later' || fate === 'parked';
-    const httpStatus = { answered: 200, later: 429, parked: 401, answer_lost: null, call_lost: null }[fate];
-    const result = answered ? 'answered' : 'connection_lost';
+    const answered = fate === 'answered' || fate in notDone;
+    const httpStatus = { answered: 200, later: 429, locked: 429, parked: 401, answer_lost: null, call_lost: null }[fate];
+    const result = fate === 'locked' ? fate : answered ? 'answered' : 'connection_lost';
     call.trace({ call: what, startedAt: call.now, endedAt: call.now, httpStatus, requestId: null, result });
     return fate;
   }
@@ -186,10 +189,12 @@ export class ScriptedProvider extends RefundProvider {
   }
 }
 
-function notDone(fate: 'later' | 'parked'): NoAnswer {
-  const why = 'by the script';
-  return fate === 'later' ? { kind: 'later', limit: 'rate', why } : { kind: 'parked', why };
-}
+/** What the provider says to calls that it does not carry out. */
+const notDone: Partial<Record<Fate, NoAnswer>> = {
+  later: { kind: 'later', limit: 'rate', why: 'by the script' },
+  locked: { kind: 'later', limit: 'lock', why: 'by the script' },
+  parked: { kind: 'parked', why: 'by the script' },
+};
 
 function found(refund: BookedRefund, at: Date): FoundRefund {
   return { refundId: refund.refundId, report: reportOf(refund, refund.says, refund.attempt, at) };

@@ -137,6 +137,9 @@ const ofPart = `(account, provider, kind, priority) = (part.account, part.provid
  * - `taken`: accounts share the round, turn by turn.
  *
  * A reading is counted as begun with that; the beginning of a send is committed with its refund.
+ *
+ * What is changed is joined with a materialized set and nothing else. PostgreSQL looks again at a row that another claim has changed since
+ * this one began, and a union or a lateral in that place makes it lose the change.
  */
 export const claimOperations = (selection: string) => `
   with recursive clocked as materialized (select service_now() as now),
@@ -190,16 +193,16 @@ export const claimOperations = (selection: string) => `
     from turned where whole_calls is null or turn < whole_calls
     order by turn, priority, run_at, id limit $1::int
   ),
-  used as (
-    select account, provider, kind, count(*) as calls from taken group by account, provider, kind
-    union all
-    select account, provider, 'all', count(*) from taken group by account, provider
+  used as materialized (
+    select account, provider, kind, start + calls_made * pace as next_at
+    from budget, lateral (
+      select count(*) as calls_made from taken
+      where (taken.account, taken.provider) = (budget.account, budget.provider) and budget.kind in (taken.kind, 'all')
+    ) counted
+    where calls_made > 0
   ),
   spent as (
-    update provider_limit set next_at = budget.start + used.calls * budget.pace
-    from used, lateral (
-      select start, pace from budget where (account, provider, kind) = (used.account, used.provider, used.kind) limit 1
-    ) budget
+    update provider_limit set next_at = used.next_at from used
     where (provider_limit.account, provider_limit.provider, provider_limit.kind) = (used.account, used.provider, used.kind)
   )
   update provider_operation set lease_until = clocked.now + $2 * interval '1 millisecond', fence = fence + 1,
@@ -214,16 +217,17 @@ export const claimOperations = (selection: string) => `
  * down, once for all that was under way together. The account's own row is locked in claiming's order.
  */
 export const meetLimits = `
+  with held as materialized (
+    select account, provider, kind, $4::int > 0 and kind <> 'all' and slowed_at < clock_timestamp() - ${ms(pacing.deafMs)} as slows
+    from provider_limit where account = $1 and provider = $2 and kind in ($3, 'all') order by account, provider, kind for update
+  )
   update provider_limit l set
     next_at = ${onwards} + $6::int * ${pace},
     limited = limited + case l.kind when 'all' then 0 else $4::int end,
     locked = locked + case l.kind when 'all' then 0 else $5::int end,
     share = case when slows then greatest(${pacing.slowest}, ${pacing.slower} * ${shareOfRate}) else share end,
     slowed_at = case when slows then clock_timestamp() else slowed_at end
-  from (
-    select account, provider, kind, $4::int > 0 and kind <> 'all' and slowed_at < clock_timestamp() - ${ms(pacing.deafMs)} as slows
-    from provider_limit where account = $1 and provider = $2 and kind in ($3, 'all') order by kind for update
-  ) held
+  from held
   where (l.account, l.provider, l.kind) = (held.account, held.provider, held.kind)`;
 
 /** The service's time; and the transaction has its number from here on, which sealing counts on. */
