@@ -87,7 +87,7 @@ export interface Met {
  */
 export const pacing = {
   /** Calls are given out this far ahead, each with its moment. */
-  aheadMs: 250,
+  aheadMs: 400,
   /** This much of what was not used may be caught up at once. */
   burstMs: 200,
   /** What is left of the rate after a limiter of the provider's has spoken, at most once per `deafMs`: what was under way is no news. */
