@@ -241,6 +241,12 @@ describe('What an error of Zamp proves about a refund', () => {
     expect(server.requests).toHaveLength(2);
   });
 
+  it('of too many calls proves nothing about its key, since nobody has documented it', async () => {
+    server.answers(json(429, { code: 'TOO_MANY', message: 'No.' }));
+    await expect(zamp.send(order, 'k', context())).resolves.toMatchObject({ kind: 'later', limit: null });
+    await expect(zamp.read('zr_1', context())).resolves.toMatchObject({ kind: 'later', limit: null });
+  });
+
   it('is told with our code and the words of Zamp, and looked at by a person', async () => {
     server.answers(json(404, { code: 'RECORD_NOT_FOUND', message: 'no session' }));
     await expect(zamp.send(order, 'k', context())).resolves.toMatchObject({
