@@ -141,6 +141,7 @@ function workerOver(
     failed(what: string, ids: object, error: unknown): void {
       throw new Error(`${what} ${JSON.stringify(ids)}`, { cause: error });
     },
+    tripped: () => undefined,
   };
   const settings = { atOnce: 20, leaseMs: 30_000, callMs: 10_000 };
   const run = new RunOperations(

@@ -1,3 +1,4 @@
+import type { Scope } from '#application/sending';
 import type { Payment } from '#domain/payment/payment';
 import type { Refund, RefundReport } from '#domain/refund/refund';
 
@@ -79,12 +80,21 @@ export interface Claimed {
   readonly payment: Payment | null;
 }
 
+export interface ParkedOperation extends Pick<Operation, 'id' | 'refundId'> {
+  readonly ordinal: bigint;
+}
+
 /** The queue side of the operations table. Claiming takes no other lock than the rows themselves, and skips what others hold. */
 export abstract class OperationQueue {
-  /** Takes up to `limit` due heads for `leaseMs`, by the database's clock. Readings are counted as begun with that. */
+  /**
+   * Takes up to `limit` due heads for `leaseMs`, by the database's clock; sends that a pause covers are passed over. Readings are counted
+   * as begun with that.
+   */
   abstract claim(limit: number, leaseMs: number): Promise<Operation[]>;
   /** Keeps what is still in flight; what was taken over meanwhile is not renewed. */
   abstract renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void>;
   /** Hands back what was claimed and not begun. */
   abstract release(held: readonly { id: string; fence: bigint }[]): Promise<void>;
+  /** Parked operations in order of arrival, behind `after`. */
+  abstract parked(scope: Scope, after: bigint, limit: number): Promise<ParkedOperation[]>;
 }

@@ -584,6 +584,7 @@ class QueueBetween extends OperationQueue {
   override claim: OperationQueue['claim'] = (limit, leaseMs) => this.use(() => this.queue.claim(limit, leaseMs));
   override renew: OperationQueue['renew'] = (held, leaseMs) => this.use(() => this.queue.renew(held, leaseMs));
   override release: OperationQueue['release'] = (held) => this.use(() => this.queue.release(held));
+  override parked: OperationQueue['parked'] = (...which) => this.queue.parked(...which);
 }
 
 /** The same provider, with something between it and who calls it. */

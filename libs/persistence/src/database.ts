@@ -3,6 +3,7 @@ import { Conflict, Fenced, Unavailable } from '#application/errors';
 import { rows } from '#persistence/rows';
 import { TheBook1763800000000 } from '#persistence/migrations/0001-the-book';
 import { FindingOut1763900000000 } from '#persistence/migrations/0002-finding-out';
+import { Sending1764000000000 } from '#persistence/migrations/0004-sending';
 
 class SnakeCase extends DefaultNamingStrategy {
   override columnName(property: string, given: string | undefined): string {
@@ -25,7 +26,7 @@ export function dataSource({ url, connections }: DatabaseSettings): DataSource {
     type: 'postgres',
     url,
     entities: rows,
-    migrations: [TheBook1763800000000, FindingOut1763900000000],
+    migrations: [TheBook1763800000000, FindingOut1763900000000, Sending1764000000000],
     migrationsTransactionMode: 'each',
     migrationsTableName: 'migration',
     namingStrategy: new SnakeCase(),

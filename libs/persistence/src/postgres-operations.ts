@@ -1,8 +1,9 @@
 import type { DataSource } from 'typeorm';
-import { OperationQueue, type Operation } from '#application/operations';
+import { OperationQueue, type Operation, type ParkedOperation } from '#application/operations';
+import type { Scope } from '#application/sending';
 import { meaningOf } from '#persistence/database';
-import { OperationRow } from '#persistence/rows';
-import { claimOperations } from '#persistence/statements';
+import { OperationRow, refundIds } from '#persistence/rows';
+import { claimOperations, parkedOperations } from '#persistence/statements';
 import { run, Table, type Raw } from '#persistence/table';
 
 /** What another transaction has locked is being ended or steered by it, and is passed over: waiting for it could end in a deadlock. */
@@ -40,6 +41,15 @@ export class PostgresOperations extends OperationQueue {
        from (${stillHeld}) held where o.id = held.id`,
       [held.map(({ id }) => id), held.map(({ fence }) => fence.toString())],
     );
+  }
+
+  async parked({ provider, account }: Scope, after: bigint, limit: number): Promise<ParkedOperation[]> {
+    const rows = await this.query(parkedOperations, [provider, account, after.toString(), limit]);
+    return rows.map((raw) => ({
+      id: String(raw['id']),
+      refundId: refundIds.from(raw['refund_id']) as string | null,
+      ordinal: BigInt(String(raw['ordinal'])),
+    }));
   }
 
   private async query(statement: string, parameters: readonly unknown[]): Promise<Raw[]> {
