@@ -67,7 +67,7 @@ export function countSend(
   const most = amountPerHour[currency];
   const since = `since ${current.since.toISOString()}, and the bound is`;
   if (sendsPerHour !== null && sends > sendsPerHour) {
-    return err(`Refund ${refundId} would be the ${sends}th send ${since} ${sendsPerHour} an hour.`);
+    return err(`Refund ${refundId} would make ${sends} sends ${since} ${sendsPerHour} an hour.`);
   }
   if (most !== undefined && sum > most) {
     return err(`Refund ${refundId} of ${amount} would make ${sum} ${currency} in minor units ${since} ${most} an hour.`);
