@@ -31,6 +31,7 @@ describe('The settings', () => {
       dir: '.redress',
       movableClock: false,
       admission: { factsMaxAgeMs: 60_000 },
+      bounds: [],
     });
   });
 
@@ -55,7 +56,17 @@ describe('The settings', () => {
       ZAMP_SECRET: 'new,old',
       ZAMP_WEBHOOK_ADDRESSES: '1.2.3.4,5.6.7.8',
       MOVABLE_CLOCK: 'true',
+      BREAKER_SENDS_PER_HOUR: '2000',
+      BREAKER_AMOUNT_PER_HOUR: 'USD:5000000, JPY:1',
     });
+    expect(settings.bounds).toEqual(
+      ['stripe', 'zamp'].map((provider) => ({
+        account: 'default',
+        provider,
+        sendsPerHour: 2000,
+        amountPerHour: { USD: 5_000_000n, JPY: 1n },
+      })),
+    );
     expect(settings).toMatchObject({
       port: 0,
       logLevel: 'debug',
@@ -124,6 +135,15 @@ describe('The settings', () => {
       { ...database, ...stripe, STRIPE_CALLS_PER_SECOND: '0' },
       'STRIPE_CALLS_PER_SECOND should be a number of calls above 0, up to 100000, not 0',
     ],
+    [{ ...database, BREAKER_SENDS_PER_HOUR: '0' }, 'BREAKER_SENDS_PER_HOUR should be a whole number from 1, not 0'],
+    [
+      { ...database, BREAKER_AMOUNT_PER_HOUR: 'UDS:100' },
+      'BREAKER_AMOUNT_PER_HOUR should be currencies with minor units from 1, as in USD:5000000,EUR:4000000, not UDS:100',
+    ],
+    [
+      { ...database, BREAKER_AMOUNT_PER_HOUR: 'USD:10.50' },
+      'BREAKER_AMOUNT_PER_HOUR should be currencies with minor units from 1, as in USD:5000000,EUR:4000000, not USD:10.50',
+    ],
     [{ ...database, MOVABLE_CLOCK: '1' }, 'MOVABLE_CLOCK should be one of true, false, not 1'],
     [
       { ...database, MOVABLE_CLOCK: 'true', NODE_ENV: 'production' },
@@ -179,6 +199,8 @@ describe('Several accounts', () => {
     ['another provider', [{ ...eu, provider: 'paypal' }], /^REDRESS_ACCOUNTS, entry 1: provider should be stripe or zamp/],
     ['a name with a colon', [{ ...eu, account: 'e:u' }], /^REDRESS_ACCOUNTS, entry 1: account should be 1 to 64/],
     ['an account twice', [eu, eu], /^REDRESS_ACCOUNTS, entry 2: stripe has another account "eu" already$/],
+    ['a bound in text', [{ ...eu, sendsPerHour: '5' }], /^REDRESS_ACCOUNTS, entry 1: sendsPerHour should be a whole number/],
+    ['a bound in no currency', [{ ...eu, amountPerHour: { UDS: 5 } }], /^REDRESS_ACCOUNTS, entry 1: amountPerHour should be/],
     ['no secret', [{ ...eu, webhookSecrets: [] }], /^REDRESS_ACCOUNTS, entry 1: webhookSecrets should be a list of at least one/],
     [
       'a limit in words',
@@ -190,6 +212,16 @@ describe('Several accounts', () => {
     const lines = linesOf(given(content));
     expect(lines).toContainEqual(expect.stringMatching(line));
     expect(lines.join()).not.toContain('hush');
+  });
+
+  it('have bounds of their own, or else those of the environment', () => {
+    const us = { ...eu, account: 'us', sendsPerHour: 5, amountPerHour: { USD: 100 } };
+    const { bounds } = readSettings(given([eu, us], { BREAKER_SENDS_PER_HOUR: '7' }));
+    expect(bounds).toEqual([
+      { provider: 'stripe', account: 'eu', sendsPerHour: 7, amountPerHour: {} },
+      { provider: 'stripe', account: 'us', sendsPerHour: 5, amountPerHour: { USD: 100n } },
+    ]);
+    expect(readSettings(given([eu])).bounds).toEqual([]);
   });
 
   it('stand beside no account of the environment', () => {

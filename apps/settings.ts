@@ -5,6 +5,8 @@
 import { readFileSync } from 'node:fs';
 import type { AdmissionSettings } from '#application/admission';
 import type { CallLimits } from '#domain/ports/refund-provider';
+import type { ProviderAccount, SendingBounds } from '#application/sending';
+import { exponentOf } from '#domain/money';
 import type { KafkaConnection } from '#messaging/kafka-client';
 import { isLive, type StripeAccount } from '#stripe/stripe-refunds';
 import type { ZampAccount } from '#zamp/zamp-refunds';
@@ -28,6 +30,8 @@ export abstract class Settings {
   /** Whether the service's clock may be moved, as it may where simulators stand in for providers. */
   abstract readonly movableClock: boolean;
   abstract readonly admission: AdmissionSettings;
+  /** Of the accounts whose sending has a bound. */
+  abstract readonly bounds: readonly SendingBounds[];
 }
 
 /** The start cannot go on; `lines` says why, a line per variable. */
@@ -183,7 +187,7 @@ function allOrNone(
   return true;
 }
 
-type Accounts = Pick<Settings, 'stripeAccounts' | 'zampAccounts'>;
+type Accounts = Pick<Settings, 'stripeAccounts' | 'zampAccounts' | 'bounds'>;
 
 const should = {
   stripeKey: 'a secret or restricted key of Stripe: sk_test_..., sk_live_..., rk_test_... or rk_live_...',
@@ -194,6 +198,8 @@ const should = {
   zampKey: 'the API key that Zamp gave',
   zampSecret: 'the secret that Zamp gave; while it is rolled the new one, a comma, the one before',
   rate: 'a number of calls above 0, up to 100000',
+  bound: 'a whole number from 1',
+  amounts: 'currencies with minor units from 1',
 } as const;
 
 /** One account per provider, called `default`. */
@@ -229,6 +235,7 @@ function ownAccounts(reading: Reading): Accounts {
   };
   const [stripeLimits, zampLimits] = [limits('STRIPE'), limits('ZAMP')];
   const zampKey = reading.text('ZAMP_API_KEY') ?? '';
+  const configured = [...(stripe ? ['stripe'] : []), ...(zamp ? ['zamp'] : [])].map((provider) => ({ account, provider }));
   return {
     stripeAccounts: stripe
       ? [{ account, apiKey, webhookSecrets: reading.list('STRIPE_WEBHOOK_SECRET'), apiBase: stripeBase, limits: stripeLimits }]
@@ -247,6 +254,7 @@ function ownAccounts(reading: Reading): Accounts {
           },
         ]
       : [],
+    bounds: bounded(configured, breaker(reading)),
   };
 }
 
@@ -254,13 +262,45 @@ const providerVariables = ['STRIPE_API_KEY', 'STRIPE_WEBHOOK_SECRET', 'STRIPE_AP
   .concat(['ZAMP_API_KEY', 'ZAMP_SECRET', 'ZAMP_WEBHOOK_ADDRESSES'])
   .concat(['STRIPE_CALLS_PER_SECOND', 'STRIPE_CALLS_PER_SECOND_AND_ENDPOINT'])
   .concat(['ZAMP_CALLS_PER_SECOND', 'ZAMP_CALLS_PER_SECOND_AND_ENDPOINT']);
+type Bounds = Omit<SendingBounds, keyof ProviderAccount>;
+
+const isBound = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 1;
+
+/** What may be sent in an hour by each account that says nothing of its own. */
+function breaker(reading: Reading): Bounds {
+  const wholeOf = (text: string | undefined) => (text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : undefined);
+  const pairsOf = (text: string) =>
+    listOf(text).map((pair): [string, number | undefined] => [pair.slice(0, 3), wholeOf(/^[A-Z]{3}:(.+)$/.exec(pair)?.[1])]);
+  const sends = reading.plain('BREAKER_SENDS_PER_HOUR', should.bound, (value) => isBound(wholeOf(value)));
+  const amounts = reading.plain('BREAKER_AMOUNT_PER_HOUR', `${should.amounts}, as in USD:5000000,EUR:4000000`, (value) =>
+    areAmounts(Object.fromEntries(pairsOf(value))),
+  );
+  const given = Object.fromEntries(amounts === undefined ? [] : pairsOf(amounts));
+  return { sendsPerHour: wholeOf(sends) ?? null, amountPerHour: areAmounts(given) ? bigints(given) : {} };
+}
+
+/** A currency that does not exist bounds nothing, so it is a mistake. */
+function areAmounts(value: unknown): value is Readonly<Record<string, number>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.entries(value).every(([currency, amount]) => exponentOf(currency) !== undefined && isBound(amount));
+}
+
+const bigints = (amounts: Readonly<Record<string, number>>) =>
+  Object.fromEntries(Object.entries(amounts).map(([currency, amount]) => [currency, BigInt(amount)]));
+
+function bounded(accounts: readonly (ProviderAccount & Partial<Bounds>)[], others: Bounds): SendingBounds[] {
+  return accounts
+    .map((account) => ({ ...others, ...account }))
+    .filter(({ sendsPerHour, amountPerHour }) => sendsPerHour !== null || Object.keys(amountPerHour).length > 0);
+}
 
 /**
  * Several accounts, from a file:
  *
  * ```json
  * [{ "provider": "stripe", "account": "eu", "apiKey": "sk_live_...", "webhookSecrets": ["whsec_..."] },
- *  { "provider": "zamp", "account": "eu", "merchantId": "...", "apiKey": "...", "secret": "...", "apiBase": "https://..." }]
+ *  { "provider": "zamp", "account": "eu", "merchantId": "...", "apiKey": "...", "secret": "...", "apiBase": "https://...",
+ *    "sendsPerHour": 500, "amountPerHour": { "USD": 5000000 } }]
  * ```
  */
 function listedAccounts(reading: Reading): Accounts {
@@ -268,7 +308,7 @@ function listedAccounts(reading: Reading): Accounts {
     reading.wrong(`${name} should not be set beside REDRESS_ACCOUNTS: the file has every account`);
   }
   const file = reading.text('REDRESS_ACCOUNTS') ?? '';
-  const nothing = { stripeAccounts: [], zampAccounts: [] };
+  const nothing = { stripeAccounts: [], zampAccounts: [], bounds: [] };
   const content = jsonOf(file);
   if (!Array.isArray(content) || content.length === 0) {
     reading.wrong(`REDRESS_ACCOUNTS should be a JSON file with a list of accounts, not ${file}`);
@@ -276,6 +316,7 @@ function listedAccounts(reading: Reading): Accounts {
   }
   const stripeAccounts: StripeAccount[] = [];
   const zampAccounts: ZampAccount[] = [];
+  const bounds: (ProviderAccount & Partial<Bounds>)[] = [];
   const names = new Set<string>();
   content.forEach((value: unknown, index) => {
     const entry = new Entry(value, (line) => reading.wrong(`REDRESS_ACCOUNTS, entry ${index + 1}: ${line}`));
@@ -287,9 +328,10 @@ function listedAccounts(reading: Reading): Accounts {
     names.add(`${provider}:${account}`);
     if (provider === 'stripe') stripeAccounts.push(stripeEntry(entry, account));
     if (provider === 'zamp') zampAccounts.push(zampEntry(entry, account));
+    bounds.push({ provider, account, ...boundsEntry(entry) });
     entry.nothingElse();
   });
-  return { stripeAccounts, zampAccounts };
+  return { stripeAccounts, zampAccounts, bounds: bounded(bounds, breaker(reading)) };
 }
 
 function stripeEntry(entry: Entry, account: string): StripeAccount {
@@ -317,7 +359,8 @@ function zampEntry(entry: Entry, account: string): ZampAccount {
 }
 
 function entryLimits(entry: Entry): Partial<CallLimits> {
-  const rate = (name: string) => entry.number(name, should.rate, isRate);
+  const isNumber = (value: unknown): value is number => typeof value === 'number' && isRate(String(value));
+  const rate = (name: string) => entry.value(name, should.rate, isNumber);
   return limitsOf(rate('callsPerSecond'), rate('callsPerSecondAndEndpoint'));
 }
 
@@ -330,6 +373,15 @@ function limitsOf(perSecond: number | undefined, perSecondAndEndpoint: number | 
 }
 
 const asNumber = (text: string | undefined) => (text === undefined ? undefined : Number(text));
+
+function boundsEntry(entry: Entry): Partial<Bounds> {
+  const sendsPerHour = entry.value('sendsPerHour', should.bound, isBound);
+  const amountPerHour = entry.value('amountPerHour', `an object of ${should.amounts}`, areAmounts);
+  return {
+    ...(sendsPerHour === undefined ? {} : { sendsPerHour }),
+    ...(amountPerHour === undefined ? {} : { amountPerHour: bigints(amountPerHour) }),
+  };
+}
 
 /** One account of the file; what is wrong is told by field, and no value is. */
 class Entry {
@@ -358,10 +410,10 @@ class Entry {
     return undefined;
   }
 
-  number(name: string, what: string, test: (text: string) => boolean): number | undefined {
+  value<T>(name: string, what: string, test: (value: unknown) => value is T): T | undefined {
     this.known.add(name);
     const value = this.fields[name];
-    if (value === undefined || (typeof value === 'number' && test(String(value)))) return value;
+    if (value === undefined || test(value)) return value;
     this.wrong(`${name} should be ${what}`);
     return undefined;
   }

@@ -35,7 +35,9 @@ import {
   type Endpoint,
   type Met,
   type Operation,
+  type ParkedOperation,
 } from '#application/operations';
+import { covers, newHour, type Pause, type Scope, type SendingHour } from '#application/sending';
 import { Wake, type Work } from '#application/wake';
 import { heardOf, room, type Payment } from '#domain/payment/payment';
 
@@ -123,6 +125,9 @@ export class MemoryStores {
   readonly sequences = new Rows<string>(this.undo);
   readonly marks = new Rows<bigint>(this.undo);
   readonly deadLetters = new Rows<DeadLetter>(this.undo);
+  /** The pauses that stand. */
+  readonly pauses = new Rows<Pause | null>(this.undo);
+  readonly hours = new Rows<SendingHour>(this.undo);
   readonly deliveryRows = new Rows<Delivery>(this.undo);
   readonly limits = new Rows<Limit>(this.undo);
   /** Real time, by which calls are paced; it has nothing to do with `now`. */
@@ -155,6 +160,10 @@ export class MemoryStores {
     return new Set(this.names.where(({ name }) => name.endsWith(at('', payment))).map(({ paymentKey }) => paymentKey));
   }
 
+  standing(): Pause[] {
+    return this.pauses.all().flatMap((pause) => pause ?? []);
+  }
+
   nextOrdinal(): bigint {
     return ++this.ordinals;
   }
@@ -183,9 +192,9 @@ class MemoryBook extends Book {
       this.store(working, want);
       return { answer: decided, set: working };
     });
-    const { log, newOperations, closedLanes, operations } = set.changes;
+    const { log, newOperations, closedLanes, operations, endedPauses } = set.changes;
     if (log.length > 0) stores.wake.ring('unsealed');
-    if (newOperations.size + closedLanes.size + operations.size > 0) stores.wake.ring('operations');
+    if (newOperations.size + closedLanes.size + operations.size + endedPauses.length > 0) stores.wake.ring('operations');
     return answer;
   }
 
@@ -263,9 +272,18 @@ class MemoryBook extends Book {
         commands: (want.commands ?? []).flatMap((id) => stores.commands.get(id) ?? []),
         operations,
         busyLanes: new Set(operations.flatMap((each) => (each.lane !== null && each.head && isOpen(each) ? [each.lane] : []))),
+        deadLetters: (want.deadLetters ?? []).flatMap((id) => stores.deadLetters.get(id) ?? []),
+        pauses: want.sending === undefined ? [] : stores.standing(),
+        hours: this.hours(want),
       },
       stores.newId,
     );
+  }
+
+  private hours({ sending, counted = [] }: Want): SendingHour[] {
+    const { hours, now } = this.stores;
+    if (sending === 'thrown') return hours.all();
+    return counted.map((of) => hours.get(at(of.account, of.provider)) ?? newHour(of, now));
   }
 
   private store(set: WorkingSet, { unlocked }: Want): void {
@@ -294,6 +312,11 @@ class MemoryBook extends Book {
     for (const lane of changes.closedLanes) this.promote(lane);
     stores.calls.push(...changes.calls);
     for (const letter of changes.deadLetters) stores.deadLetters.add(letter.id, letter);
+    for (const letter of changes.endedDeadLetters) stores.deadLetters.put(letter.id, letter);
+    for (const { id } of changes.endedPauses) stores.pauses.put(id, null);
+    for (const pause of changes.newPauses) this.storePause(pause);
+    for (const hour of set.hours())
+      if (changes.hours.has(at(hour.account, hour.provider))) stores.hours.put(at(hour.account, hour.provider), hour);
     this.dispose(set);
     for (const entry of changes.log) this.tell(entry);
   }
@@ -307,6 +330,14 @@ class MemoryBook extends Book {
       throw refusal;
     }
     this.stores.payments.put(payment.key, payment);
+  }
+
+  private storePause(pause: Pause): void {
+    const { provider, account } = pause;
+    if (this.stores.standing().some((each) => each.provider === provider && each.account === account)) {
+      throw new Conflict('the same is paused already');
+    }
+    this.stores.pauses.add(pause.id, pause);
   }
 
   private moveAll(from: string, to: string): void {
@@ -405,6 +436,7 @@ class MemoryQueue extends OperationQueue {
     const due = stores.operations
       .where((each) => each.head && each.state === 'open' && each.runAt <= stores.now && stores.isFree(each.leaseUntil))
       .filter((each) => !left.has(endpointOf(each)))
+      .filter((each) => each.kind !== 'refund.send' || !stores.standing().some((pause) => covers(pause, each)))
       .sort(urgentFirst);
     const taken = [...Map.groupBy(due, accountOf).values()]
       .flatMap((ofAccount) => this.turnsOf(ofAccount))
@@ -486,6 +518,14 @@ class MemoryQueue extends OperationQueue {
 
   async release(held: readonly { id: string; fence: bigint }[]): Promise<void> {
     for (const each of this.stillHeld(held)) this.stores.operations.put(each.id, { ...each, leaseUntil: null });
+  }
+
+  async parked(scope: Scope, after: bigint, limit: number): Promise<ParkedOperation[]> {
+    return this.stores.operations
+      .all()
+      .map((each, index) => ({ ...each, ordinal: BigInt(index + 1) }))
+      .filter((each) => each.state === 'parked' && each.ordinal > after && covers(scope, each))
+      .slice(0, limit);
   }
 
   private stillHeld(held: readonly { id: string; fence: bigint }[]): Operation[] {

@@ -67,7 +67,7 @@ export class System {
     readonly simulators: string,
     readonly brokers: string,
     readonly database: string,
-    private readonly env: NodeJS.ProcessEnv,
+    private env: NodeJS.ProcessEnv,
     private readonly adminKey: string,
     private readonly ends: (() => Promise<unknown>)[],
     private readonly workers: number,
@@ -142,6 +142,11 @@ export class System {
     const log = join(this.folder, `${name}-${number}.log`);
     const env = name === 'simulators' ? { ...this.env, SIMULATORS_DATA: join(this.folder, 'simulators.json') } : this.env;
     this.parts.set(`${name}-${number}`, startChild(process.execPath, [`dist/apps/${name}/src/main.js`], { log, env }));
+  }
+
+  /** Settings of parts that are started from then on. */
+  set(env: Readonly<Record<string, string>>): void {
+    this.env = { ...this.env, ...env };
   }
 
   /** Stops the service and the simulators with SIGTERM; the database and Kafka stay. */

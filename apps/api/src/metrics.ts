@@ -17,7 +17,7 @@ export class Metrics {
   });
   private readonly backlog = new Gauge({
     name: 'redress_backlog',
-    help: 'How much waits: due and parked provider operations, deliveries not handled, refunds with attention or of an unknown outcome (counted up to 10000)',
+    help: 'How much waits: due and parked provider operations, deliveries not handled, refunds with attention or of an unknown outcome, dead letters (counted up to 10000), and pauses of sending',
     labelNames: ['of'] as const,
     registers: [this.registry],
   });

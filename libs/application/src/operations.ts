@@ -1,3 +1,4 @@
+import type { Scope } from '#application/sending';
 import type { Payment } from '#domain/payment/payment';
 import type { CallLimits } from '#domain/ports/refund-provider';
 import type { Refund, RefundReport } from '#domain/refund/refund';
@@ -81,6 +82,10 @@ export interface Claimed {
   readonly payment: Payment | null;
 }
 
+export interface ParkedOperation extends Pick<Operation, 'id' | 'refundId'> {
+  readonly ordinal: bigint;
+}
+
 /** An operation that was claimed, and how soon it may be called. */
 export interface Due extends Operation {
   readonly inMs: number;
@@ -132,7 +137,8 @@ export abstract class OperationQueue {
   abstract limit(accounts: readonly AccountLimits[]): Promise<void>;
   /**
    * Takes up to `limit` due heads for `leaseMs`, by the database's clock, and only as many as may be called soon. Accounts share a round
-   * evenly; within an account goes first what is urgent. `full` is left out. Readings are counted as begun with that.
+   * evenly; within an account goes first what is urgent. `full` is left out, and so are sends that a pause covers. Readings are counted as
+   * begun with that.
    */
   abstract claim(limit: number, leaseMs: number, full?: readonly Endpoint[]): Promise<Due[]>;
   /** Slows an endpoint down where a limiter has spoken, and counts what else its calls met with. */
@@ -141,4 +147,6 @@ export abstract class OperationQueue {
   abstract renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void>;
   /** Hands back what was claimed and not begun. */
   abstract release(held: readonly { id: string; fence: bigint }[]): Promise<void>;
+  /** Parked operations in order of arrival, behind `after`. */
+  abstract parked(scope: Scope, after: bigint, limit: number): Promise<ParkedOperation[]>;
 }

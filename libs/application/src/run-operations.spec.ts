@@ -642,6 +642,7 @@ class QueueBetween extends OperationQueue {
   override meet: OperationQueue['meet'] = (endpoint, met) => this.use(() => this.queue.meet(endpoint, met));
   override renew: OperationQueue['renew'] = (held, leaseMs) => this.use(() => this.queue.renew(held, leaseMs));
   override release: OperationQueue['release'] = (held) => this.use(() => this.queue.release(held));
+  override parked: OperationQueue['parked'] = (...which) => this.queue.parked(...which);
 }
 
 /** The same provider, with something between it and who calls it. */

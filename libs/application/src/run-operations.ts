@@ -9,10 +9,11 @@ import { Batcher, inParts } from '#application/batcher';
 import type { Book, KeptCall, WorkingSet } from '#application/book';
 import { Unavailable } from '#application/errors';
 import { searchOf, type Claimed, type Due, type Endpoint, type Operation, type OperationQueue } from '#application/operations';
+import { countSend, isSameAccount, type Pause, type SendingBounds } from '#application/sending';
 import type { Providers } from '#application/providers';
 import { unknown, type Answered, type RecordAnswers } from '#application/record-answers';
 import type { CallContext, CallTrace, RefundProvider } from '#domain/ports/refund-provider';
-import { recordReport, submit } from '#domain/refund/refund';
+import { recordReport, submit, type Refund } from '#domain/refund/refund';
 
 export interface RunnerSettings {
   /** How many calls of a kind to one account may be under way at once: a provider that hangs holds up nobody else's. */
@@ -22,11 +23,15 @@ export interface RunnerSettings {
   readonly callMs: number;
   /** How soon an answer is stored again after the database was away; a second, if not said. */
   readonly againMs?: number;
+  /** How much may be sent in an hour; an account that is not named has no bound. */
+  readonly bounds?: readonly SendingBounds[];
 }
 
 /** What the person on call should read. */
 export interface RunnerLog {
   failed(what: string, ids: Readonly<Record<string, string | null>>, error: unknown): void;
+  /** The breaker has paused an account. */
+  tripped(pause: Pause): void;
 }
 
 export class RunOperations {
@@ -143,35 +148,66 @@ export class RunOperations {
    */
   private async begin(due: readonly Operation[]): Promise<(Claimed | null)[]> {
     const sends = due.filter(({ kind }) => kind === 'refund.send');
-    const want = { operations: sends.map(({ id }) => id), refunds: sends.map(({ target }) => target) };
-    const begun =
-      sends.length === 0 ? [] : await this.book.transact(want, (set) => sends.map((claimed) => this.beginSend(set, claimed)));
     const reads = due.filter(({ kind }) => kind !== 'refund.send');
-    return [...begun, ...reads.map((operation) => ({ operation, refund: null, payment: null }))];
+    return [...(await this.beginSends(sends)), ...reads.map((operation) => ({ operation, refund: null, payment: null }))];
   }
 
-  /** Marks the send as begun, and its refund as submitted; null when it must not be sent any more. */
+  private async beginSends(sends: readonly Operation[]): Promise<(Claimed | null)[]> {
+    if (sends.length === 0) return [];
+    const counted = (this.settings.bounds ?? []).filter((bounds) => sends.some((each) => isSameAccount(bounds, each)));
+    const want = { operations: sends.map(({ id }) => id), refunds: sends.map(({ target }) => target), counted } as const;
+    const { begun, tripped } = await this.book.transact({ ...want, sending: 'held' }, (set) => ({
+      begun: sends.map((claimed) => this.beginSend(set, claimed)),
+      tripped: set.changes.newPauses,
+    }));
+    for (const pause of tripped) this.log.tripped(pause);
+    return begun;
+  }
+
+  /** Marks the send as begun, and its refund as submitted; null when it must not be sent any more, or not now. */
   private beginSend(set: WorkingSet, claimed: Operation): Claimed | null {
     const operation = set.operation(claimed.id);
     if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return null;
     const cause = { causationId: operation.id };
-    const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), cause);
-    const sendable = refund.status === 'submitted' || refund.status === 'outcome_unknown';
-    if (!sendable || refund.attempt !== operation.attempt || refund.attention === 'contradiction') {
-      const result = `the refund is ${refund.status}`;
+    const before = set.kept(operation.target).refund;
+    const sendable = before.status === 'approved' || before.status === 'submitted' || before.status === 'outcome_unknown';
+    if (!sendable || before.attempt !== operation.attempt || before.attention === 'contradiction') {
+      const result = `the refund is ${before.status}`;
       set.changeOperation(operation.id, { state: 'dropped', doneAt: set.now, leaseUntil: null, result });
       return null;
     }
     const { now } = set;
-    const payment = set.payment(refund.paymentKey);
+    const payment = set.payment(before.paymentKey);
     if (this.isForgotten(operation, now)) {
       const result = 'its key may be forgotten by the provider';
       set.changeOperation(operation.id, { ...searchOf(payment), runAt: now, result });
-      set.record(refund.id, recordReport(refund, unknown(refund, now)), cause);
+      set.record(before.id, recordReport(before, unknown(before, now)), cause);
       return null;
     }
+    if (!this.maySend(set, operation, before)) {
+      set.changeOperation(operation.id, { leaseUntil: null });
+      return null;
+    }
+    const refund = set.record(before.id, submit(before, now), cause);
     const begun = { tries: operation.tries + 1, firstSentAt: operation.firstSentAt ?? now, lastSentAt: now };
     return { operation: set.changeOperation(operation.id, begun), refund, payment };
+  }
+
+  /** Whether the switch lets it go. An attempt is counted once, with its first send; the one too many throws the switch. */
+  private maySend(set: WorkingSet, operation: Operation, refund: Refund): boolean {
+    if (set.pauseOf(operation) !== undefined) return false;
+    const bounds = this.settings.bounds?.find((each) => isSameAccount(each, operation));
+    if (bounds === undefined || operation.tries > 0) return true;
+    const { id: refundId, amount, currency } = refund;
+    if (amount === null || currency === null) throw new Error(`refund ${refundId} is sent without an amount`);
+    const hour = countSend(set.hourOf(operation), bounds, { refundId, amount, currency }, set.now);
+    if (hour.ok) {
+      set.setHour(hour.value);
+      return true;
+    }
+    const { account, provider } = operation;
+    set.addPause({ account, provider, reason: hour.error, by: 'the breaker', since: set.now, automatic: true });
+    return false;
   }
 
   /** A key that its provider may have forgotten would move the money again. */

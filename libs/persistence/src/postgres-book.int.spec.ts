@@ -102,7 +102,7 @@ describeWithDatabase('The book in PostgreSQL', () => {
   async function work(): Promise<void> {
     const failures: unknown[] = [];
     const settings = { atOnce: 100, leaseMs: 30_000, callMs: 20_000 };
-    const log = { failed: (_: string, __: object, error: unknown) => void failures.push(error) };
+    const log = { failed: (_: string, __: object, error: unknown) => void failures.push(error), tripped: () => undefined };
     const queue = new PostgresOperations(source);
     const operations = new RunOperations(queue, book, providers, new RecordAnswers(book, providers), settings, log);
     for (let idle = false; !idle;) {

@@ -1,8 +1,17 @@
 import type { DataSource } from 'typeorm';
-import { operationKinds, OperationQueue, type AccountLimits, type Due, type Endpoint, type Met } from '#application/operations';
+import {
+  operationKinds,
+  OperationQueue,
+  type AccountLimits,
+  type Due,
+  type Endpoint,
+  type Met,
+  type ParkedOperation,
+} from '#application/operations';
+import type { Scope } from '#application/sending';
 import { meaningOf } from '#persistence/database';
-import { OperationRow } from '#persistence/rows';
-import { claimOperations, meetLimits, setLimits } from '#persistence/statements';
+import { OperationRow, refundIds } from '#persistence/rows';
+import { claimOperations, meetLimits, parkedOperations, setLimits } from '#persistence/statements';
 import { run, Table, type Raw } from '#persistence/table';
 
 /** What another transaction has locked is being ended or steered by it, and is passed over: waiting for it could end in a deadlock. */
@@ -52,6 +61,15 @@ export class PostgresOperations extends OperationQueue {
        from (${stillHeld}) held where o.id = held.id`,
       [held.map(({ id }) => id), held.map(({ fence }) => fence.toString())],
     );
+  }
+
+  async parked({ provider, account }: Scope, after: bigint, limit: number): Promise<ParkedOperation[]> {
+    const rows = await this.query(parkedOperations, [provider, account, after.toString(), limit]);
+    return rows.map((raw) => ({
+      id: String(raw['id']),
+      refundId: refundIds.from(raw['refund_id']) as string | null,
+      ordinal: BigInt(String(raw['ordinal'])),
+    }));
   }
 
   private async query(statement: string, parameters: readonly unknown[]): Promise<Raw[]> {

@@ -126,6 +126,39 @@ const isDue = `head and state = 'open' and run_at <= clocked.now and (lease_unti
 const ofPart = `(account, provider, kind, priority) = (part.account, part.provider, part.kind, part.priority)`;
 
 /**
+ * Whoever begins sends holds the switch as it stands, and whoever throws it waits until none of them is left: so once it is thrown, nothing
+ * more begins. It is taken before every other lock, since who waits for it may stand behind somebody who waits for who holds it.
+ */
+export const switchLock = {
+  held: `select pg_advisory_xact_lock_shared(7291640313)`,
+  thrown: `select pg_advisory_xact_lock(7291640313)`,
+};
+
+export const standingPauses = (selection: string) =>
+  `select ${selection} from sending_pause where ended_at is null order by since, id`;
+
+export const endPauses = `
+  update sending_pause p set ended_at = $4, ended_by = given.by, end_reason = given.reason
+  from unnest($1::uuid[], $2::text[], $3::text[]) as given (id, by, reason) where p.id = given.id`;
+
+/** An operation that is passed over because a pause covers it. There are but a handful of pauses that stand, and mostly none. */
+const isPaused = (operation: string) => `
+  (${operation}.kind = 'refund.send' and exists (
+    select from sending_pause p
+    where p.ended_at is null and coalesce(p.provider, ${operation}.provider) = ${operation}.provider
+      and coalesce(p.account, ${operation}.account) = ${operation}.account
+  ))`;
+
+/** What accounts have sent in their hours, locked in one order; a row for whom there is none yet. */
+export const beginHours = `
+  insert into sending_hour (account, provider, since, sends, amounts)
+  select account, provider, service_now(), 0, '{}' from unnest($1::text[], $2::text[]) as given (account, provider)
+  order by account, provider on conflict do nothing`;
+export const loadHours = (selection: string) => `
+  select ${selection} from sending_hour where (account, provider) in (select * from unnest($1::text[], $2::text[]))
+  order by account, provider for update`;
+
+/**
  * Due heads that may be called soon, each with its moment, passing over what others hold. One statement, so that the limits are locked for
  * no longer than the server itself takes, whatever becomes of who asked; and claimers wait for each other alone, in one order.
  *
@@ -155,6 +188,7 @@ export const claimOperations = (selection: string) => `
   due as materialized (
     select part.* from clocked, part, lateral (select from provider_operation where ${ofPart} and ${isDue} order by run_at limit 1) oldest
     where (part.account, part.provider, part.kind) not in (select * from unnest($3::text[], $4::text[], $5::text[]))
+      and not ${isPaused('part')}
   ),
   held as materialized (
     select provider_limit.* from (
@@ -229,6 +263,20 @@ export const meetLimits = `
     slowed_at = case when slows then clock_timestamp() else slowed_at end
   from held
   where (l.account, l.provider, l.kind) = (held.account, held.provider, held.kind)`;
+
+/** Parked operations in order of arrival (index provider_operation_parked). */
+export const parkedOperations = `
+  select id, refund_id, ordinal from provider_operation
+  where state = 'parked' and ordinal > $3 and provider = coalesce($1, provider) and account = coalesce($2, account)
+  order by ordinal limit $4`;
+
+/** Dead letters, locked until their end is stored. */
+export const loadDeadLetters = (selection: string, locked: boolean) =>
+  `select ${selection} from dead_letter where id = any($1::uuid[]) order by id ${locked ? 'for update' : ''}`;
+
+export const endDeadLetters = `
+  update dead_letter l set "end" = given."end", ended_at = $6, ended_by = given.by, end_detail = given.detail, refund_id = given.refund_id
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[]) as given (id, "end", by, detail, refund_id) where l.id = given.id`;
 
 /** Counts how long unknown outcomes took to become known: by bounds in seconds, of which the last has no end. */
 export const countCertainties = `

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import {
+  acknowledge,
   approve,
   cancel,
   claimed,
@@ -22,6 +23,7 @@ import {
   type Says,
   isKnown,
   resolve,
+  unpark,
 } from './refund.js';
 
 const clock = (time: string) => new Date(`2026-03-02T${time}:00Z`);
@@ -795,6 +797,63 @@ describe('A person says what became of a refund that nobody could tell the end o
 
   it.each(refundStatuses.filter((status) => status !== 'outcome_unknown'))('but not of one that is plainly %s', (status) => {
     expect(resolve(refund(status), found('succeeded'), later)).toEqual({ ok: false, error: { code: 'not_resolvable', status } });
+  });
+});
+
+const attentions: readonly (readonly [Attention, ended: boolean])[] = [
+  ['amount_differs', true],
+  ['late_reversal', true],
+  ['provider_refused', true],
+  ['unknown_provider_status', true],
+  ['operation_parked', true],
+  ['contradiction', false],
+  ['outcome_unknown', false],
+  ['late_command', false],
+];
+
+describe('A person acknowledges what a refund asks attention for', () => {
+  it.each(attentions)('which for %s ends it: %p', (attention, ended) => {
+    for (const status of refundStatuses) {
+      const before = refund(status, { attention });
+      const decision = acknowledge(before, later);
+      if (!ended) expect(decision).toEqual({ ok: false, error: { code: 'not_acknowledgeable', status } });
+      else {
+        expect(decision.ok && after(before, decision.value)).toEqual({
+          ...before,
+          attention: null,
+          version: before.version + 1,
+          updatedAt: later,
+        });
+        expect(decision.ok && types(decision.value)).toEqual(['attention_cleared']);
+      }
+    }
+  });
+
+  it.each(refundStatuses)('which is refused where a %s refund asks for none', (status) => {
+    expect(acknowledge(refund(status), later)).toEqual({ ok: false, error: { code: 'not_acknowledgeable', status } });
+  });
+
+  it('and is not called again for the word of the provider that was acknowledged, but for the next one', () => {
+    const seen = told(refund('pending'), report('unclear', { providerStatus: 'frozen' }));
+    const decision = acknowledge(seen, later);
+    const now = decision.ok ? after(seen, decision.value) : seen;
+    expect(recordReport(now, report('unclear', { providerStatus: 'frozen', at: clock('13:00') }))).toEqual([]);
+    expect(types(recordReport(now, report('unclear', { providerStatus: 'thawed' })))).toEqual(['attention_needed']);
+  });
+
+  it('and is called again when the money moves in an amount that was not asked for', () => {
+    const seen = told(refund('submitted'), report('pending', { amount: 900n }));
+    const decision = acknowledge(seen, later);
+    const now = decision.ok ? after(seen, decision.value) : seen;
+    expect(told(now, report('succeeded', { amount: 900n })).attention).toBe('amount_differs');
+  });
+});
+
+describe('What had parked the operation of a refund is mended', () => {
+  it.each(attentions)('and attention for %s is cleared only if it was for that', (attention) => {
+    const before = refund('submitted', { attention });
+    const now = after(before, unpark(before, later));
+    expect(now.attention).toBe(attention === 'operation_parked' ? null : attention);
   });
 });
 
