@@ -68,13 +68,30 @@ function* told({ events }: RefundHistory): Generator<HistoryEntry> {
     yield {
       at,
       kind: 'event',
-      summary: `${type}${moved}`,
+      summary: `${type}${moved}${wordsOn(name, refund)}`.slice(0, 1000),
       eventId,
       topic,
       ...(position === null ? {} : { position: Number(position) }),
       ...cause,
     };
   }
+}
+
+/** What the event is about, where its type alone does not say it. */
+function wordsOn(event: string, refund: RefundChanged['refund'] | undefined): string {
+  if (refund === undefined) return '';
+  const { pendingReason, failureCode, attention, bankReference, actionRequired } = refund;
+  const until = actionRequired?.until == null ? '' : ` until ${actionRequired.until}`;
+  const words: Readonly<Record<string, string | null>> = {
+    pending: pendingReason,
+    requires_action: actionRequired == null ? null : `${actionRequired.what}${until}`,
+    failed: failureCode,
+    canceled: failureCode,
+    reversed: failureCode,
+    reference_updated: bankReference,
+    attention_needed: attention,
+  };
+  return words[event] == null ? '' : `: ${words[event]}`;
 }
 
 function* work({ operations }: RefundHistory): Generator<HistoryEntry> {

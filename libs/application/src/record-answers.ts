@@ -100,20 +100,20 @@ export class RecordAnswers {
     if (answer.kind === 'absent') {
       const known = set.refundCalled({ account, provider, id: target });
       if (known !== undefined) this.believe(set, known, absent(known, answer.at), cause);
-      turn.dispose(known === undefined ? 'unknown' : 'applied', known?.id ?? null);
+      turn.disposeAbsent(answer.foreign, 'the provider has no such refund', known?.id ?? null);
       return turn.done('absent');
     }
     const known = this.ours(set, account, provider, answer.refund);
     const payment = known !== undefined ? set.payment(known.paymentKey) : this.paymentOf(set, account, provider, answer.payment);
     if (payment === null) {
-      turn.dispose('unknown', null);
+      turn.dispose('unknown', 'the provider names no payment for it', null);
       return turn.done('of an unknown payment');
     }
     const refund = this.take(set, payment, answer.refund, cause);
     // Found at a payment that was never looked at: what was captured, and what else went back, is not known yet.
     if (payment.readAt === null) addPaymentRead(set, payment);
-    turn.dispose(refund.changed ? 'applied' : 'stale', refund.id);
     const now = set.kept(refund.id).refund;
+    turn.dispose(refund.changed ? 'applied' : 'stale', `read at the provider: ${seen(answer.refund.report)}`, refund.id);
     if (isOpenAtProvider(now)) return turn.again(pollDelay(now, set.now), now.status);
     turn.done(answer.refund.report.says);
   }
@@ -127,17 +127,17 @@ export class RecordAnswers {
     if (answer.kind === 'absent') {
       set.setPayment(recordAbsence(heard, answer.at));
       admitWaiting(set, heard.key, cause, this.providers);
-      turn.dispose('unknown', null);
+      turn.disposeAbsent(answer.foreign, 'the provider has no such payment', null);
       return turn.done('absent');
     }
     const { facts } = answer;
     const own = paymentName(this.providers, account, provider, facts.name);
     const payment = set.settle(heard, own, facts.aliases);
     set.setPayment(recordFacts(payment, facts));
-    let changed = false;
+    let changed = payment.captured !== facts.captured || payment.refusal?.code !== facts.refusal?.code;
     for (const found of answer.refunds) changed = this.take(set, set.payment(payment.key), found, cause).changed || changed;
     admitWaiting(set, payment.key, cause, this.providers);
-    turn.dispose(changed ? 'applied' : 'stale', null);
+    turn.dispose(changed ? 'applied' : 'stale', `the payment was read${changed ? '' : ', and is as it was known'}`, null);
     turn.done('found');
   }
 
@@ -230,8 +230,15 @@ class Turn {
   }
 
   /** Deliveries that waited for this reading. When it is to be repeated, or was taken over, the next one disposes of them. */
-  dispose(disposition: Disposition, refundId: string | null): void {
-    if (this.held && !this.operation.again) this.set.disposeAnswered(this.operation.id, disposition, refundId);
+  dispose(disposition: Disposition, detail: string, refundId: string | null): void {
+    const operationId = this.operation.id;
+    if (this.held && !this.operation.again) this.set.disposeAnswered({ operationId, disposition, detail, refundId });
+  }
+
+  /** What a notice is about is not there for us; of a refund that we know that is news. */
+  disposeAbsent(foreign: string | undefined, absent: string, refundId: string | null): void {
+    if (foreign !== undefined) this.dispose('foreign', foreign, refundId);
+    else this.dispose(refundId === null ? 'unknown' : 'applied', absent, refundId);
   }
 
   private change(change: Partial<Operation>): void {
@@ -266,6 +273,8 @@ function followUp(set: WorkingSet, refund: Refund): void {
   const runAt = new Date(set.now.getTime() + pollDelay(refund, set.now));
   addRefundRead(set, { account, provider, providerRefundId, refundId, paymentKey }, runAt, priorities.poll);
 }
+
+const seen = ({ says, providerStatus }: RefundReport) => providerStatus ?? says;
 
 function absent(refund: Refund, at: Date): RefundReport {
   const { attempt, providerRefundId } = refund;

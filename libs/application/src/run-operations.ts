@@ -12,7 +12,7 @@ import type { Claimed, Operation, OperationQueue } from '#application/operations
 import type { Providers } from '#application/providers';
 import { addPaymentRead } from '#application/admission';
 import { askAPerson, type Answered, type RecordAnswers } from '#application/record-answers';
-import type { CallContext, CallTrace, RefundProvider } from '#domain/ports/refund-provider';
+import type { CallContext, CallTrace, PaymentAnswer, ReadAnswer, RefundProvider } from '#domain/ports/refund-provider';
 import { submit } from '#domain/refund/refund';
 
 export interface RunnerSettings {
@@ -146,14 +146,22 @@ export class RunOperations {
       } else if (kind === 'refund.send') {
         await this.keep({ kind, claimed, calls, answer: await send(adapter, claimed, context) });
       } else if (kind === 'refund.read') {
-        await this.keep({ kind, claimed, calls, answer: await adapter.read(target, context) });
+        await this.keep({ kind, claimed, calls, answer: this.heeded(operation, await adapter.read(target, context)) });
       } else {
-        await this.keep({ kind, claimed, calls, answer: await adapter.readPayment(target, context) });
+        await this.keep({ kind, claimed, calls, answer: this.heeded(operation, await adapter.readPayment(target, context)) });
       }
     } catch (error) {
       const what = 'a provider operation broke off; it will be tried again after its lease';
       this.log.failed(what, { operation: id, refund: refundId }, error);
     }
+  }
+
+  /** Somebody may be trying out ids on us, or an account is set up with another one's: either way a person should hear of it. */
+  private heeded<A extends ReadAnswer | PaymentAnswer>({ id: operation, target }: Operation, answer: A): A {
+    if (answer.kind === 'absent' && answer.foreign !== undefined) {
+      this.log.failed('a reading led to what is not ours; nothing of it is believed', { operation, target }, new Error(answer.foreign));
+    }
+    return answer;
   }
 
   /** An answer may hold the only refund id there is, so it is not let go of while the database is away. */

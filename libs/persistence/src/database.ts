@@ -2,6 +2,7 @@ import { DataSource, DefaultNamingStrategy } from 'typeorm';
 import { Conflict, Fenced, Unavailable } from '#application/errors';
 import { rows } from '#persistence/rows';
 import { TheBook1763800000000 } from '#persistence/migrations/0001-the-book';
+import { ActionRequired1763800000006 } from '#persistence/migrations/0006-action-required';
 
 class SnakeCase extends DefaultNamingStrategy {
   override columnName(property: string, given: string | undefined): string {
@@ -24,7 +25,7 @@ export function dataSource({ url, connections }: DatabaseSettings): DataSource {
     type: 'postgres',
     url,
     entities: rows,
-    migrations: [TheBook1763800000000],
+    migrations: [TheBook1763800000000, ActionRequired1763800000006],
     migrationsTransactionMode: 'each',
     migrationsTableName: 'migration',
     namingStrategy: new SnakeCase(),
