@@ -246,7 +246,9 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
             set.record(id, [{ type: 'requires_action', at: set.now, changes }], cause);
           }
         });
-        const kept = await look({ refunds: [until, forever] }, (set) => [until, forever].map((id) => set.refund(id)?.actionRequired));
+        const kept = await look({ refunds: [until, forever] }, (set) =>
+          [until, forever].map((id) => set.refund(id)?.actionRequired),
+        );
         expect(kept).toEqual([
           { what, until: day },
           { what, until: null },
@@ -749,7 +751,9 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
         await dispose(notice, operationId);
         await bench.advance(31_000);
         expect(await claim()).toEqual([other]);
-        await transact({}, (set) => set.disposeAnswered({ operationId, disposition: 'stale', detail: 'nothing new', refundId: id }));
+        await transact({}, (set) =>
+          set.disposeAnswered({ operationId, disposition: 'stale', detail: 'nothing new', refundId: id }),
+        );
         await transact({}, (set) => set.disposeAnswered({ operationId, disposition: 'applied', detail: 'news', refundId: null }));
         expect(await bench.dispositionOf(notice)).toEqual([{ disposition: 'stale', detail: 'nothing new', refundId: id }]);
         expect(await bench.dispositionOf(other)).toEqual([{ disposition: null, detail: null, refundId: null }]);

@@ -85,9 +85,7 @@ export class ZampSimulator {
     return refusal(new ZampRefusal(404, 'RECORD_NOT_FOUND', 'There is nothing at this address'));
   }
 
-  pay(
-    input: Pick<ZampSession, 'amount' | 'currency' | 'status' | 'failureCode' | 'refundDelayMs' | 'merchantId'>,
-  ): ZampSession {
+  pay(input: Pick<ZampSession, 'amount' | 'currency' | 'status' | 'failureCode' | 'refundDelayMs' | 'merchantId'>): ZampSession {
     const id = this.newId();
     const now = this.timestamp();
     const session: ZampSession = {

@@ -9,13 +9,7 @@ import type { Book, Disposition, PaymentName, ProviderRefundName, Want, WorkingS
 import { paymentName } from '#application/names';
 import { priorities } from '#application/operations';
 import type { Providers } from '#application/providers';
-import type {
-  Notice,
-  NoticeRefusal,
-  ProviderNotices,
-  RawDelivery,
-  ReceivedNotice,
-} from '#domain/ports/provider-notices';
+import type { Notice, NoticeRefusal, ProviderNotices, RawDelivery, ReceivedNotice } from '#domain/ports/provider-notices';
 import { areKnown } from '#domain/payment/payment';
 import { isKnown, type Refund } from '#domain/refund/refund';
 

@@ -159,7 +159,11 @@ export class RunOperations {
   /** Somebody may be trying out ids on us, or an account is set up with another one's: either way a person should hear of it. */
   private heeded<A extends ReadAnswer | PaymentAnswer>({ id: operation, target }: Operation, answer: A): A {
     if (answer.kind === 'absent' && answer.foreign !== undefined) {
-      this.log.failed('a reading led to what is not ours; nothing of it is believed', { operation, target }, new Error(answer.foreign));
+      this.log.failed(
+        'a reading led to what is not ours; nothing of it is believed',
+        { operation, target },
+        new Error(answer.foreign),
+      );
     }
     return answer;
   }

@@ -190,9 +190,9 @@ describe("A webhook of Stripe's", () => {
     const until = new Date((seconds + 100) * 1000);
     const actionRequired = { what: 'customer_must_give_bank_details', until };
     expect(waiting).toMatchObject({ value: { notice: { claim: { says: 'requires_action', actionRequired } } } });
-    expect(waiting.ok && waiting.value.notice.about === 'refund' && Object.values(waiting.value.notice.claim ?? {})).not.toContain(
-      'shopper@example.com',
-    );
+    expect(
+      waiting.ok && waiting.value.notice.about === 'refund' && Object.values(waiting.value.notice.claim ?? {}),
+    ).not.toContain('shopper@example.com');
     expect(receive(event({}, { ...refund, status: 'requires_action' }))).toMatchObject({
       value: { notice: { claim: { actionRequired: { what: 'customer_must_act', until: null } } } },
     });
