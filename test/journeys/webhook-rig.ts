@@ -275,7 +275,7 @@ export class Rig {
     await this.order('redress.SyncRefund.v1', { refundId });
   }
 
-  /** Everything that came and was not disposed of as a forgery or otherwise, in order of arrival. */
+  /** What became of each delivery, in order of arrival. */
   deliveries(): Promise<Disposed[]> {
     return this.service.deliveries();
   }
