@@ -400,12 +400,14 @@ async function disposeDeliveries(runner: QueryRunner, set: WorkingSet): Promise<
   if (answeredDeliveries.length > 0) {
     await run(
       runner,
-      `update webhook_delivery d set disposition = given.disposition, refund_id = coalesce(d.refund_id, given.refund_id), handled_at = $4
-       from unnest($1::uuid[], $2::text[], $3::uuid[]) as given (operation_id, disposition, refund_id)
+      `update webhook_delivery d set disposition = given.disposition, detail = given.detail,
+         refund_id = coalesce(d.refund_id, given.refund_id), handled_at = $5
+       from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[]) as given (operation_id, disposition, detail, refund_id)
        where d.operation_id = given.operation_id and d.disposition is null`,
       [
         answeredDeliveries.map((each) => each.operationId),
         answeredDeliveries.map((each) => each.disposition),
+        answeredDeliveries.map((each) => each.detail),
         answeredDeliveries.map((each) => (each.refundId === null ? null : uuidOf(each.refundId))),
         set.now,
       ],

@@ -6,7 +6,7 @@ import { Column, Entity, PrimaryColumn, type ColumnOptions, type ValueTransforme
 import type { Disposition, Origin } from '#application/book';
 import type { OperationKind, Refusal, Sweep } from '#application/operations';
 import type { LetterEnd } from '#contracts/oversight';
-import type { Attention, Holds, RefundReason, RefundStatus, Rejection } from '#domain/refund/refund';
+import type { ActionRequired, Attention, Holds, RefundReason, RefundStatus, Rejection } from '#domain/refund/refund';
 
 const bigints: ValueTransformer = {
   to: (value?: bigint | null) => value?.toString() ?? null,
@@ -17,6 +17,13 @@ const bigints: ValueTransformer = {
 export const refundIds: ValueTransformer = {
   to: (id?: string | null) => (id == null ? null : uuidOf(id)),
   from: (uuid: string | null) => (uuid === null ? null : `rf_${uuid.replaceAll('-', '')}`),
+};
+
+/** JSON has no times. */
+const actions: ValueTransformer = {
+  to: (action?: ActionRequired | null) => action ?? null,
+  from: (stored: { what: ActionRequired['what']; until: string | null } | null): ActionRequired | null =>
+    stored === null ? null : { what: stored.what, until: stored.until === null ? null : new Date(stored.until) },
 };
 
 /** The uuid in one of our ids; an id that is none of ours becomes the nil uuid, which nothing has. */
@@ -95,6 +102,7 @@ export class RefundRow {
   @MaybeText() pendingReason!: string | null;
   @MaybeText() failureCode!: string | null;
   @MaybeText() bankReference!: string | null;
+  @Json({ nullable: true, transformer: actions }) actionRequired!: ActionRequired | null;
   @MaybeTime() reportedAt!: Date | null;
   @MaybeTime() unknownSince!: Date | null;
   @Json({ nullable: true }) rejection!: Rejection | null;
