@@ -96,14 +96,17 @@ export class System {
       ZAMP_WEBHOOK_ADDRESSES: '127.0.0.1',
     };
     // Nothing holds the workers back, nor the simulators: a story about limits sets both.
-    const unlimited = ['STRIPE', 'ZAMP'].flatMap((provider) =>
-      ['CALLS_PER_SECOND', 'CALLS_PER_SECOND_AND_ENDPOINT'].map((name) => [`${provider}_${name}`, '100000']),
-    );
+    const unlimited = {
+      STRIPE_CALLS_PER_SECOND: '100000',
+      STRIPE_CALLS_PER_SECOND_AND_ENDPOINT: '100000',
+      ZAMP_CALLS_PER_SECOND: '100000',
+      ZAMP_CALLS_PER_SECOND_AND_ENDPOINT: '100000',
+    };
     const all = {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
       ...accounts,
-      ...Object.fromEntries(unlimited),
+      ...unlimited,
       DATABASE_URL: database.url,
       KAFKA_BROKERS: kafka.brokers,
       PORT: String(port),
