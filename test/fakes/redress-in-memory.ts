@@ -93,6 +93,7 @@ export class RedressInMemory {
 
   pass(ms: number): void {
     this.stores.now = this.stores.later(ms);
+    this.stores.realMs += ms;
   }
 
   command(type: RefundCommandType, body: object, { key, source = 'shop', door = 'kafka' }: Sent = {}): ReceivedCommand {

@@ -17,11 +17,21 @@ import {
   RefundRow,
   uuidOf,
 } from '#persistence/rows';
-import { standingPauses } from '#persistence/statements';
+import { shareOfRate, standingPauses } from '#persistence/statements';
 import { Table, type Raw } from '#persistence/table';
 
 export interface RefundView extends KeptRefund {
   readonly payment: Payment;
+}
+
+export interface LimitView {
+  readonly account: string;
+  readonly provider: string;
+  /** A kind of operation, or `all` of the account. */
+  readonly kind: string;
+  readonly perSecond: number;
+  readonly limited: number;
+  readonly locked: number;
 }
 
 export interface RefundFilter {
@@ -338,6 +348,22 @@ export class Views {
       upTo: Number(raw['up_to']),
       refunds: Number(raw['refunds']),
       seconds: Number(raw['seconds']),
+    }));
+  }
+
+  /** How fast each endpoint of each account may be called now, and how often the provider turned calls away since the beginning. */
+  async limits(): Promise<readonly LimitView[]> {
+    const found = await this.query(
+      `select account, provider, kind, rate * ${shareOfRate} as per_second, limited, locked from provider_limit`,
+      [],
+    );
+    return found.map((raw) => ({
+      account: String(raw['account']),
+      provider: String(raw['provider']),
+      kind: String(raw['kind']),
+      perSecond: Number(raw['per_second']),
+      limited: Number(raw['limited']),
+      locked: Number(raw['locked']),
     }));
   }
 

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /** The switch that pauses sending, what the breaker counts, and how a dead letter was ended. */
-export class Sending1764000000000 implements MigrationInterface {
-  readonly name = 'Sending1764000000000';
+export class Sending1763800000004 implements MigrationInterface {
+  readonly name = 'Sending1763800000004';
 
   async up(runner: QueryRunner): Promise<void> {
     for (const statement of statements) await runner.query(statement);
