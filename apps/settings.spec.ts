@@ -131,6 +131,10 @@ describe('The settings', () => {
       { ...database, ...zamp, ZAMP_SECRET: 'a,b,hush' },
       'ZAMP_SECRET should be the secret that Zamp gave; while it is rolled the new one, a comma, the one before',
     ],
+    [
+      { ...database, ...stripe, STRIPE_CALLS_PER_SECOND: '0' },
+      'STRIPE_CALLS_PER_SECOND should be a number of calls above 0, up to 100000, not 0',
+    ],
     [{ ...database, BREAKER_SENDS_PER_HOUR: '0' }, 'BREAKER_SENDS_PER_HOUR should be a whole number from 1, not 0'],
     [
       { ...database, BREAKER_AMOUNT_PER_HOUR: 'UDS:100' },
@@ -139,10 +143,6 @@ describe('The settings', () => {
     [
       { ...database, BREAKER_AMOUNT_PER_HOUR: 'USD:10.50' },
       'BREAKER_AMOUNT_PER_HOUR should be currencies with minor units from 1, as in USD:5000000,EUR:4000000, not USD:10.50',
-    ],
-    [
-      { ...database, ...stripe, STRIPE_CALLS_PER_SECOND: '0' },
-      'STRIPE_CALLS_PER_SECOND should be a number of calls above 0, up to 100000, not 0',
     ],
     [{ ...database, MOVABLE_CLOCK: '1' }, 'MOVABLE_CLOCK should be one of true, false, not 1'],
     [

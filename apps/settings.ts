@@ -4,9 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import type { AdmissionSettings } from '#application/admission';
+import type { CallLimits } from '#domain/ports/refund-provider';
 import type { ProviderAccount, SendingBounds } from '#application/sending';
 import { exponentOf } from '#domain/money';
-import type { CallLimits } from '#domain/ports/refund-provider';
 import type { KafkaConnection } from '#messaging/kafka-client';
 import { isLive, type StripeAccount } from '#stripe/stripe-refunds';
 import type { ZampAccount } from '#zamp/zamp-refunds';
@@ -197,9 +197,9 @@ const should = {
   merchant: 'the merchant id that Zamp gave',
   zampKey: 'the API key that Zamp gave',
   zampSecret: 'the secret that Zamp gave; while it is rolled the new one, a comma, the one before',
+  rate: 'a number of calls above 0, up to 100000',
   bound: 'a whole number from 1',
   amounts: 'currencies with minor units from 1',
-  rate: 'a number of calls above 0, up to 100000',
 } as const;
 
 /** One account per provider, called `default`. */
@@ -258,6 +258,10 @@ function ownAccounts(reading: Reading): Accounts {
   };
 }
 
+const providerVariables = ['STRIPE_API_KEY', 'STRIPE_WEBHOOK_SECRET', 'STRIPE_API_BASE', 'ZAMP_API_BASE', 'ZAMP_MERCHANT_ID']
+  .concat(['ZAMP_API_KEY', 'ZAMP_SECRET', 'ZAMP_WEBHOOK_ADDRESSES'])
+  .concat(['STRIPE_CALLS_PER_SECOND', 'STRIPE_CALLS_PER_SECOND_AND_ENDPOINT'])
+  .concat(['ZAMP_CALLS_PER_SECOND', 'ZAMP_CALLS_PER_SECOND_AND_ENDPOINT']);
 type Bounds = Omit<SendingBounds, keyof ProviderAccount>;
 
 const isBound = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 1;
@@ -289,11 +293,6 @@ function bounded(accounts: readonly (ProviderAccount & Partial<Bounds>)[], other
     .map((account) => ({ ...others, ...account }))
     .filter(({ sendsPerHour, amountPerHour }) => sendsPerHour !== null || Object.keys(amountPerHour).length > 0);
 }
-
-const providerVariables = ['STRIPE_API_KEY', 'STRIPE_WEBHOOK_SECRET', 'STRIPE_API_BASE', 'ZAMP_API_BASE', 'ZAMP_MERCHANT_ID']
-  .concat(['ZAMP_API_KEY', 'ZAMP_SECRET', 'ZAMP_WEBHOOK_ADDRESSES'])
-  .concat(['STRIPE_CALLS_PER_SECOND', 'STRIPE_CALLS_PER_SECOND_AND_ENDPOINT'])
-  .concat(['ZAMP_CALLS_PER_SECOND', 'ZAMP_CALLS_PER_SECOND_AND_ENDPOINT']);
 
 /**
  * Several accounts, from a file:
@@ -359,17 +358,9 @@ function zampEntry(entry: Entry, account: string): ZampAccount {
   };
 }
 
-function boundsEntry(entry: Entry): Partial<Bounds> {
-  const sendsPerHour = entry.value('sendsPerHour', should.bound, isBound);
-  const amountPerHour = entry.value('amountPerHour', `an object of ${should.amounts}`, areAmounts);
-  return {
-    ...(sendsPerHour === undefined ? {} : { sendsPerHour }),
-    ...(amountPerHour === undefined ? {} : { amountPerHour: bigints(amountPerHour) }),
-  };
-}
-
 function entryLimits(entry: Entry): Partial<CallLimits> {
-  const rate = (name: string) => entry.number(name, should.rate, isRate);
+  const isNumber = (value: unknown): value is number => typeof value === 'number' && isRate(String(value));
+  const rate = (name: string) => entry.value(name, should.rate, isNumber);
   return limitsOf(rate('callsPerSecond'), rate('callsPerSecondAndEndpoint'));
 }
 
@@ -382,6 +373,15 @@ function limitsOf(perSecond: number | undefined, perSecondAndEndpoint: number | 
 }
 
 const asNumber = (text: string | undefined) => (text === undefined ? undefined : Number(text));
+
+function boundsEntry(entry: Entry): Partial<Bounds> {
+  const sendsPerHour = entry.value('sendsPerHour', should.bound, isBound);
+  const amountPerHour = entry.value('amountPerHour', `an object of ${should.amounts}`, areAmounts);
+  return {
+    ...(sendsPerHour === undefined ? {} : { sendsPerHour }),
+    ...(amountPerHour === undefined ? {} : { amountPerHour: bigints(amountPerHour) }),
+  };
+}
 
 /** One account of the file; what is wrong is told by field, and no value is. */
 class Entry {
@@ -414,14 +414,6 @@ class Entry {
     this.known.add(name);
     const value = this.fields[name];
     if (value === undefined || test(value)) return value;
-    this.wrong(`${name} should be ${what}`);
-    return undefined;
-  }
-
-  number(name: string, what: string, test: (text: string) => boolean): number | undefined {
-    this.known.add(name);
-    const value = this.fields[name];
-    if (value === undefined || (typeof value === 'number' && test(String(value)))) return value;
     this.wrong(`${name} should be ${what}`);
     return undefined;
   }

@@ -559,135 +559,6 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
       });
     });
 
-    describe('The switch', () => {
-      const everything = { provider: null, account: null };
-      const throwIt = (work: (set: WorkingSet) => void) => transact({ sending: 'thrown' }, work);
-      const pause = (scope: Scope, more: Partial<Pause> = {}) =>
-        throwIt((set) => {
-          set.addPause({ ...scope, reason: 'a test', by: 'somebody', since: set.now, automatic: false, ...more });
-        });
-      const resume = (scope: Scope) =>
-        throwIt((set) => {
-          const known = set.pauses().find((each) => each.provider === scope.provider && each.account === scope.account);
-          if (known === undefined) throw new Error('it is not paused');
-          set.endPause(known, { reason: 'mended', by: 'somebody' });
-        });
-      const scopes: readonly (readonly [string, Scope])[] = [
-        ['everything', everything],
-        ['its provider', { provider: 'stripe', account: null }],
-        ['its account', { provider: 'stripe', account: 'default' }],
-      ];
-      const claimed = async () => (await stores.queue.claim(10, 30_000)).map(({ kind }) => kind);
-
-      it.each(scopes)('keeps sends from being claimed while it pauses %s, and lets readings go on', async (_, scope) => {
-        await clearQueue();
-        const of = await withSends(refundId(fresh('a')));
-        await transact({ payments: [of] }, (set) => addPaymentRead(set, set.paymentCalled(of)));
-        await pause(scope);
-        expect(await claimed()).toEqual(['payment.read']);
-        await resume(scope);
-        expect(await claimed()).toEqual(['refund.send']);
-      });
-
-      it.each([
-        ['another provider', { provider: 'zamp', account: null }],
-        ['another account', { provider: 'stripe', account: 'eu' }],
-      ])('lets sends go while it pauses %s', async (_, scope) => {
-        await clearQueue();
-        await withSends(refundId(fresh('a')));
-        await pause(scope);
-        expect(await claimed()).toEqual(['refund.send']);
-        await resume(scope);
-      });
-
-      it('shows whoever holds it what is paused, until that is ended', async () => {
-        const held = () =>
-          look({ sending: 'held' }, (set) => set.pauses().map(({ provider, reason, by }) => [provider, reason, by]));
-        await pause({ provider: 'zamp', account: null }, { reason: 'the bank is closed' });
-        await pause(everything);
-        expect(new Set(await held())).toEqual(
-          new Set([
-            ['zamp', 'the bank is closed', 'somebody'],
-            [null, 'a test', 'somebody'],
-          ]),
-        );
-        const covering = await look(
-          { sending: 'held' },
-          (set) => set.pauseOf({ provider: 'zamp', account: 'default' }) !== undefined,
-        );
-        expect(covering).toBe(true);
-        await resume(everything);
-        await resume({ provider: 'zamp', account: null });
-        expect(await held()).toEqual([]);
-      });
-
-      it('has one pause per scope', async () => {
-        await pause(everything);
-        await expect(pause(everything)).rejects.toThrow(Conflict);
-        await resume(everything);
-      });
-
-      it('leaves all as it is when what threw it fails', async () => {
-        const failing = throwIt((set) => {
-          set.addPause({ ...everything, reason: 'a test', by: 'somebody', since: set.now, automatic: true });
-          set.setHour({ ...set.hourOf(counted), sends: 5 });
-          throw new Error('a bug of ours');
-        });
-        await expect(failing).rejects.toThrow('a bug of ours');
-        expect(await look({ sending: 'held', counted: [counted] }, (set) => [set.pauses(), set.hourOf(counted).sends])).toEqual([
-          [],
-          0,
-        ]);
-      });
-
-      const counted = { account: 'eu', provider: 'stripe' };
-      it('counts what an account sends, one after the other, and nothing of another', async () => {
-        const other = { account: 'us', provider: 'stripe' };
-        const count = (of: ProviderAccount, amount: string) =>
-          transact({ sending: 'held', counted: [of] }, (set) => {
-            const hour = set.hourOf(of);
-            set.setHour({ ...hour, sends: hour.sends + 1, amounts: { ...hour.amounts, USD: amount } });
-          });
-        await Promise.all([...Array.from({ length: 12 }, (_, each) => count(counted, String(each))), count(other, '7')]);
-        const read = (set: WorkingSet) => set.hours().map(({ account, sends }) => [account, sends]);
-        expect(await look({ sending: 'held', counted: [counted] }, read)).toEqual([['eu', 12]]);
-        expect(new Map((await look({ sending: 'thrown' }, read)) as [string, number][])).toEqual(
-          new Map([
-            ['eu', 12],
-            ['us', 1],
-          ]),
-        );
-        const hour = await look({ sending: 'held', counted: [other] }, (set) => set.hourOf(other));
-        expect(hour.amounts).toEqual({ USD: '7' });
-      });
-    });
-
-    describe('What is parked', () => {
-      it('is found in order of arrival, of one account or of all, until it is taken up', async () => {
-        await clearQueue();
-        const ids = [refundId(fresh('a')), refundId(fresh('b')), refundId(fresh('c'))];
-        const operations: string[] = [];
-        for (const id of ids) {
-          await withSends(id);
-          const { id: operation } = await send(id);
-          operations.push(operation);
-          await transact({ operations: [operation] }, (set) => set.changeOperation(operation, { state: 'parked' }));
-        }
-        const parked = async (scope: Scope, after = 0n, limit = 10) =>
-          (await stores.queue.parked(scope, after, limit)).filter(({ id }) => operations.includes(id));
-        const all = await parked({ provider: null, account: null }, 0n, 1000);
-        expect(all.map(({ id }) => id)).toEqual(operations);
-        expect(all.map((each) => each.refundId)).toEqual(ids);
-        expect(await parked({ provider: 'stripe', account: 'default' }, all[0]?.ordinal, 1)).toEqual(all.slice(1, 2));
-        expect(await parked({ provider: 'zamp', account: null })).toEqual([]);
-        expect(await parked({ provider: 'stripe', account: 'eu' })).toEqual([]);
-        for (const id of operations) {
-          await transact({ operations: [id] }, (set) => set.changeOperation(id, { state: 'done', doneAt: set.now }));
-        }
-        expect(await parked({ provider: null, account: null }, 0n, 1000)).toEqual([]);
-      });
-    });
-
     describe('The limiter', () => {
       const limitedAccounts: { account: string; provider: string }[] = [];
       /** An account with limits of its own. So few calls are allowed that the time a test takes does not matter: one in ten seconds is 0.1. */
@@ -858,6 +729,135 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
         expect(await countOf()).toBe(0);
         await bench.passReal(10_000);
         expect(await countOf()).toBe(1);
+      });
+    });
+
+    describe('The switch', () => {
+      const everything = { provider: null, account: null };
+      const throwIt = (work: (set: WorkingSet) => void) => transact({ sending: 'thrown' }, work);
+      const pause = (scope: Scope, more: Partial<Pause> = {}) =>
+        throwIt((set) => {
+          set.addPause({ ...scope, reason: 'a test', by: 'somebody', since: set.now, automatic: false, ...more });
+        });
+      const resume = (scope: Scope) =>
+        throwIt((set) => {
+          const known = set.pauses().find((each) => each.provider === scope.provider && each.account === scope.account);
+          if (known === undefined) throw new Error('it is not paused');
+          set.endPause(known, { reason: 'mended', by: 'somebody' });
+        });
+      const scopes: readonly (readonly [string, Scope])[] = [
+        ['everything', everything],
+        ['its provider', { provider: 'stripe', account: null }],
+        ['its account', { provider: 'stripe', account: 'default' }],
+      ];
+      const claimed = async () => (await stores.queue.claim(10, 30_000)).map(({ kind }) => kind);
+
+      it.each(scopes)('keeps sends from being claimed while it pauses %s, and lets readings go on', async (_, scope) => {
+        await clearQueue();
+        const of = await withSends(refundId(fresh('a')));
+        await transact({ payments: [of] }, (set) => addPaymentRead(set, set.paymentCalled(of)));
+        await pause(scope);
+        expect(await claimed()).toEqual(['payment.read']);
+        await resume(scope);
+        expect(await claimed()).toEqual(['refund.send']);
+      });
+
+      it.each([
+        ['another provider', { provider: 'zamp', account: null }],
+        ['another account', { provider: 'stripe', account: 'eu' }],
+      ])('lets sends go while it pauses %s', async (_, scope) => {
+        await clearQueue();
+        await withSends(refundId(fresh('a')));
+        await pause(scope);
+        expect(await claimed()).toEqual(['refund.send']);
+        await resume(scope);
+      });
+
+      it('shows whoever holds it what is paused, until that is ended', async () => {
+        const held = () =>
+          look({ sending: 'held' }, (set) => set.pauses().map(({ provider, reason, by }) => [provider, reason, by]));
+        await pause({ provider: 'zamp', account: null }, { reason: 'the bank is closed' });
+        await pause(everything);
+        expect(new Set(await held())).toEqual(
+          new Set([
+            ['zamp', 'the bank is closed', 'somebody'],
+            [null, 'a test', 'somebody'],
+          ]),
+        );
+        const covering = await look(
+          { sending: 'held' },
+          (set) => set.pauseOf({ provider: 'zamp', account: 'default' }) !== undefined,
+        );
+        expect(covering).toBe(true);
+        await resume(everything);
+        await resume({ provider: 'zamp', account: null });
+        expect(await held()).toEqual([]);
+      });
+
+      it('has one pause per scope', async () => {
+        await pause(everything);
+        await expect(pause(everything)).rejects.toThrow(Conflict);
+        await resume(everything);
+      });
+
+      it('leaves all as it is when what threw it fails', async () => {
+        const failing = throwIt((set) => {
+          set.addPause({ ...everything, reason: 'a test', by: 'somebody', since: set.now, automatic: true });
+          set.setHour({ ...set.hourOf(counted), sends: 5 });
+          throw new Error('a bug of ours');
+        });
+        await expect(failing).rejects.toThrow('a bug of ours');
+        expect(await look({ sending: 'held', counted: [counted] }, (set) => [set.pauses(), set.hourOf(counted).sends])).toEqual([
+          [],
+          0,
+        ]);
+      });
+
+      const counted = { account: 'eu', provider: 'stripe' };
+      it('counts what an account sends, one after the other, and nothing of another', async () => {
+        const other = { account: 'us', provider: 'stripe' };
+        const count = (of: ProviderAccount, amount: string) =>
+          transact({ sending: 'held', counted: [of] }, (set) => {
+            const hour = set.hourOf(of);
+            set.setHour({ ...hour, sends: hour.sends + 1, amounts: { ...hour.amounts, USD: amount } });
+          });
+        await Promise.all([...Array.from({ length: 12 }, (_, each) => count(counted, String(each))), count(other, '7')]);
+        const read = (set: WorkingSet) => set.hours().map(({ account, sends }) => [account, sends]);
+        expect(await look({ sending: 'held', counted: [counted] }, read)).toEqual([['eu', 12]]);
+        expect(new Map((await look({ sending: 'thrown' }, read)) as [string, number][])).toEqual(
+          new Map([
+            ['eu', 12],
+            ['us', 1],
+          ]),
+        );
+        const hour = await look({ sending: 'held', counted: [other] }, (set) => set.hourOf(other));
+        expect(hour.amounts).toEqual({ USD: '7' });
+      });
+    });
+
+    describe('What is parked', () => {
+      it('is found in order of arrival, of one account or of all, until it is taken up', async () => {
+        await clearQueue();
+        const ids = [refundId(fresh('a')), refundId(fresh('b')), refundId(fresh('c'))];
+        const operations: string[] = [];
+        for (const id of ids) {
+          await withSends(id);
+          const { id: operation } = await send(id);
+          operations.push(operation);
+          await transact({ operations: [operation] }, (set) => set.changeOperation(operation, { state: 'parked' }));
+        }
+        const parked = async (scope: Scope, after = 0n, limit = 10) =>
+          (await stores.queue.parked(scope, after, limit)).filter(({ id }) => operations.includes(id));
+        const all = await parked({ provider: null, account: null }, 0n, 1000);
+        expect(all.map(({ id }) => id)).toEqual(operations);
+        expect(all.map((each) => each.refundId)).toEqual(ids);
+        expect(await parked({ provider: 'stripe', account: 'default' }, all[0]?.ordinal, 1)).toEqual(all.slice(1, 2));
+        expect(await parked({ provider: 'zamp', account: null })).toEqual([]);
+        expect(await parked({ provider: 'stripe', account: 'eu' })).toEqual([]);
+        for (const id of operations) {
+          await transact({ operations: [id] }, (set) => set.changeOperation(id, { state: 'done', doneAt: set.now }));
+        }
+        expect(await parked({ provider: null, account: null }, 0n, 1000)).toEqual([]);
       });
     });
 

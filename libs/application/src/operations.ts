@@ -82,6 +82,10 @@ export interface Claimed {
   readonly payment: Payment | null;
 }
 
+export interface ParkedOperation extends Pick<Operation, 'id' | 'refundId'> {
+  readonly ordinal: bigint;
+}
+
 /** An operation that was claimed, and how soon it may be called. */
 export interface Due extends Operation {
   readonly inMs: number;
@@ -123,10 +127,6 @@ export const pacing = {
   /** A kind of operation that got nothing while its account made so many calls is served once before the more urgent. */
   patience: 10,
 } as const;
-
-export interface ParkedOperation extends Pick<Operation, 'id' | 'refundId'> {
-  readonly ordinal: bigint;
-}
 
 /**
  * The queue side of the operations table, and the limiter in front of the providers, which all workers share. Claiming takes no other

@@ -354,8 +354,8 @@ class QueueThatWaits extends OperationQueue {
     }
     return claimed;
   };
-  override limit: OperationQueue['limit'] = (...accounts) => this.queue.limit(...accounts);
-  override meet: OperationQueue['meet'] = (...met) => this.queue.meet(...met);
+  override limit: OperationQueue['limit'] = (accounts) => this.queue.limit(accounts);
+  override meet: OperationQueue['meet'] = (endpoint, met) => this.queue.meet(endpoint, met);
   override renew: OperationQueue['renew'] = (...held) => this.queue.renew(...held);
   override release: OperationQueue['release'] = (...held) => this.queue.release(...held);
   override parked: OperationQueue['parked'] = (...which) => this.queue.parked(...which);
