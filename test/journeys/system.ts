@@ -67,7 +67,7 @@ export class System {
     readonly simulators: string,
     readonly brokers: string,
     readonly database: string,
-    private env: NodeJS.ProcessEnv,
+    private readonly env: NodeJS.ProcessEnv,
     private readonly adminKey: string,
     private readonly ends: (() => Promise<unknown>)[],
     private readonly workers: number,
@@ -141,15 +141,11 @@ export class System {
     );
   }
 
-  startPart(name: 'api' | 'worker' | 'simulators', number = 1): void {
+  startPart(name: 'api' | 'worker' | 'simulators', number = 1, more: NodeJS.ProcessEnv = {}): void {
     const log = join(this.folder, `${name}-${number}.log`);
-    const env = name === 'simulators' ? { ...this.env, SIMULATORS_DATA: join(this.folder, 'simulators.json') } : this.env;
+    const data = name === 'simulators' ? { SIMULATORS_DATA: join(this.folder, 'simulators.json') } : {};
+    const env = { ...this.env, ...data, ...more };
     this.parts.set(`${name}-${number}`, startChild(process.execPath, [`dist/apps/${name}/src/main.js`], { log, env }));
-  }
-
-  /** Settings of parts that are started from then on. */
-  set(env: Readonly<Record<string, string>>): void {
-    this.env = { ...this.env, ...env };
   }
 
   /** Stops the service and the simulators with SIGTERM; the database and Kafka stay. */
@@ -157,6 +153,18 @@ export class System {
     const stopping = [...this.parts.values()].map((part) => part.stop(20_000));
     this.parts.clear();
     await Promise.all(stopping);
+  }
+
+  /** Ends one part and waits until it has: `worker-1`, `api-1`. */
+  async endPart(name: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const part = this.parts.get(name);
+    if (part === undefined) throw new Error(`${name} does not run`);
+    this.parts.delete(name);
+    if (signal === 'SIGTERM') await part.stop(20_000);
+    else {
+      process.kill(part.pid, signal);
+      await part.ended;
+    }
   }
 
   async stop(): Promise<void> {
