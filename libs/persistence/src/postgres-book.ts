@@ -250,7 +250,7 @@ export class PostgresBook extends Book {
     );
     await this.deadLetters.insert(
       runner,
-      changes.deadLetters.map((letter) => ({ ...letter, ordinal: 0n, headers: base64(letter.headers) })),
+      changes.deadLetters.map((letter) => ({ ...letter, ordinal: 0n })),
     );
     await disposeDeliveries(runner, set);
     // Last, so that this transaction has its number before its entries have theirs: see `seal`.
@@ -331,8 +331,4 @@ async function disposeDeliveries(runner: QueryRunner, set: WorkingSet): Promise<
       ],
     );
   }
-}
-
-function base64(headers: Readonly<Record<string, Buffer>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.toString('base64')]));
 }
