@@ -9,6 +9,8 @@ import type { FastifyRequest } from 'fastify';
 import { Batcher, Failed, inParts } from '#application/batcher';
 import { Deliveries, type NewDelivery } from '#application/deliveries';
 import { Providers } from '#application/providers';
+import type { NoticeRefusal, ReceivedNotice } from '#domain/ports/provider-notices';
+import { err, type Result } from '#domain/result';
 import { Views } from '#persistence/views';
 import { Settings } from '../../settings.js';
 import { Open } from './admin-key.js';
@@ -70,7 +72,7 @@ export class WebhooksController {
     const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, [value].flat()[0]]));
     const digest = createHash('sha256').update(body).digest('hex');
     const from = request.ip;
-    const received = notices.receive({ body, headers, from, receivedAt: await this.now() });
+    const received = keepable(notices.receive({ body, headers, from, receivedAt: await this.now() }));
     const about = { account, provider, digest, requestId: request.id };
     if (!received.ok) {
       const { code, detail } = received.error;
@@ -99,4 +101,10 @@ export class WebhooksController {
   private async now(): Promise<Date> {
     return this.settings.movableClock ? this.views.now() : new Date();
   }
+}
+
+/** PostgreSQL's text has no NUL characters: what is named with one would be sent again and again. */
+function keepable(received: Result<ReceivedNotice, NoticeRefusal>): Result<ReceivedNotice, NoticeRefusal> {
+  const isNamed = !received.ok || !`${received.value.noticeId}${received.value.type}`.includes('\0');
+  return isNamed ? received : err({ code: 'unreadable', detail: 'There is a NUL character in its id or its type.' });
 }

@@ -14,7 +14,7 @@ export function repeatedNames(text: string): string[][] {
   const open: Open[] = [];
   for (let at = 0; at < text.length; at += 1) {
     const inner = open.at(-1);
-    switch (text[at]) {
+    switch (text.charAt(at)) {
       case '{':
         open.push({ names: new Set(), at: '' });
         break;
@@ -55,6 +55,7 @@ function endOfString(text: string, start: number): number {
 
 /** In JSON a string before a colon is a name, and nothing else is. */
 function isName(text: string, end: number): boolean {
-  while (/[ \t\n\r]/.test(text[end] ?? '')) end += 1;
-  return text[end] === ':';
+  let next = end;
+  while (' \t\n\r'.includes(text[next] ?? '-')) next += 1;
+  return text[next] === ':';
 }

@@ -6,7 +6,7 @@ import { sizeOf } from '#messaging/event-record';
 export interface KeptRecord {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
-  readonly headers: Readonly<Record<string, Buffer | readonly Buffer[]>>;
+  readonly headers: Record<string, Buffer | Buffer[]>;
 }
 
 /**

@@ -45,13 +45,10 @@ export function deadLetterRecord({ id, key, value, headers }: DeadLetterRecord, 
 }
 
 /** What a record takes on the wire, near enough to keep a request below Kafka's limit. */
-export function sizeOf({
-  key,
-  value,
-  headers,
-}: Pick<DeadLetterRecord, 'key' | 'value'> & { headers: IHeaders | DeadLetterRecord['headers'] }): number {
-  const inHeaders = Object.entries(headers).flatMap(([name, given]) =>
-    [given].flat().map((each) => Buffer.byteLength(name) + Buffer.byteLength(each ?? '') + 8),
-  );
+export function sizeOf({ key, value, headers }: Pick<OutgoingRecord, 'key' | 'value' | 'headers'>): number {
+  const inHeaders = Object.entries(headers).flatMap(([name, given]) => {
+    const values = Array.isArray(given) ? given : [given ?? ''];
+    return values.map((each) => Buffer.byteLength(name) + Buffer.byteLength(each) + 8);
+  });
   return (key?.length ?? 0) + (value?.length ?? 0) + inHeaders.reduce((sum, each) => sum + each, 0) + 20;
 }
