@@ -979,7 +979,12 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
           detail: 'It is not JSON.',
           key: null,
           value: Buffer.from([0, 255, 10]),
-          headers: { ce_id: Buffer.from([200, 0]) },
+          headers: {
+            ce_id: Buffer.from([200, 0]),
+            'twice %\0': [Buffer.from([1]), Buffer.from([2])],
+            ...(JSON.parse('{"__proto__":0}') as object),
+            ['__proto__']: Buffer.from('x'),
+          },
         };
         const id = await transact({}, (set) => set.addDeadLetter(letter, 'refunds.commands.v1.dlq'));
         const { key, value, headers } = letter;

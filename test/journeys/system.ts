@@ -51,6 +51,8 @@ export interface Seen {
   readonly value: string;
   /** The value, where it is JSON. */
   readonly data: Readonly<Record<string, unknown>>;
+  /** As it came. */
+  readonly message: KafkaMessage;
 }
 
 export interface SystemOptions {
@@ -68,7 +70,7 @@ export class System {
     readonly brokers: string,
     readonly database: string,
     private readonly env: NodeJS.ProcessEnv,
-    private readonly adminKey: string,
+    readonly adminKey: string,
     private readonly ends: (() => Promise<unknown>)[],
     private readonly workers: number,
   ) {}
@@ -322,6 +324,7 @@ function read(topic: string, partition: number, message: KafkaMessage): Seen {
     headers: texts(message.headers ?? {}),
     value,
     data: parsed(value),
+    message,
   };
 }
 

@@ -12,6 +12,7 @@ import type { Providers } from '#application/providers';
 import type { Notice, NoticeRefusal, ProviderNotices, RawDelivery, ReceivedNotice } from '#domain/ports/provider-notices';
 import { areKnown } from '#domain/payment/payment';
 import { isKnown, type Refund } from '#domain/refund/refund';
+import { err } from '#domain/result';
 
 /** A delivery as it came. Of one that was refused, only the digest of its body is kept. */
 export interface NewDelivery {
@@ -34,7 +35,7 @@ export function asStored(
   const { account, provider } = notices;
   const digest = createHash('sha256').update(raw.body).digest('hex');
   const known = { account, provider, digest, from: raw.from };
-  const received = notices.receive(raw);
+  const received = keepable(notices.receive(raw));
   if (received.ok) {
     const { noticeId, type } = received.value;
     return { refusal: null, delivery: { ...known, noticeId, type, body: raw.body, disposition: null, detail: null } };
@@ -42,6 +43,12 @@ export function asStored(
   const refusal = received.error;
   const detail = `${refusal.code}: ${refusal.detail}`;
   return { refusal, delivery: { ...known, noticeId: null, type: null, body: null, disposition: 'rejected', detail } };
+}
+
+/** Text with a NUL character cannot be stored. */
+function keepable(received: ReturnType<ProviderNotices['receive']>): ReturnType<ProviderNotices['receive']> {
+  const isNamed = !received.ok || !`${received.value.noticeId}${received.value.type}`.includes('\0');
+  return isNamed ? received : err({ code: 'unreadable', detail: 'There is a NUL character in its id or its type.' });
 }
 
 /** A stored delivery that nobody has handled yet. */

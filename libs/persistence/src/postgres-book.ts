@@ -246,9 +246,7 @@ export class PostgresBook extends Book {
     if ((want.deadLetters ?? []).length === 0) return [];
     const statement = loadDeadLetters(this.deadLetters.selection, want.unlocked !== true);
     const { rows } = await run(runner, statement, [want.deadLetters]);
-    return rows
-      .map((raw) => this.deadLetters.read(raw))
-      .map(({ headers, ...letter }) => ({ ...letter, headers: bytesOf(headers) }));
+    return rows.map((raw) => this.deadLetters.read(raw));
   }
 
   /** The pauses come last: the breaker of another worker may have thrown the switch while the hour's row was waited for. */
@@ -318,7 +316,7 @@ export class PostgresBook extends Book {
     );
     await this.deadLetters.insert(
       runner,
-      changes.deadLetters.map((letter) => ({ ...letter, ordinal: 0n, headers: base64(letter.headers) })),
+      changes.deadLetters.map((letter) => ({ ...letter, ordinal: 0n })),
     );
     await endLetters(runner, set);
     await this.storeSending(runner, set);
@@ -425,12 +423,4 @@ async function endLetters(runner: QueryRunner, { changes: { endedDeadLetters: en
     ended.map(({ refundId }) => (refundId === null ? null : uuidOf(refundId))),
     now,
   ]);
-}
-
-function bytesOf(headers: Readonly<Record<string, string>>): Record<string, Buffer> {
-  return Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, Buffer.from(text, 'base64')]));
-}
-
-function base64(headers: Readonly<Record<string, Buffer>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.toString('base64')]));
 }

@@ -3,7 +3,7 @@
  * (`rf_` and 32 hex digits are a uuid), bigints come and go as bigint, and what has no table of its own is jsonb.
  */
 import { Column, Entity, PrimaryColumn, type ColumnOptions, type ValueTransformer } from 'typeorm';
-import type { Disposition, Origin } from '#application/book';
+import type { DeadLetter, Disposition, Origin } from '#application/book';
 import type { OperationKind, Refusal, Sweep } from '#application/operations';
 import type { LetterEnd } from '#contracts/oversight';
 import type { ActionRequired, Attention, Holds, RefundReason, RefundStatus, Rejection } from '#domain/refund/refund';
@@ -32,6 +32,28 @@ export function uuidOf(id: string): string {
   if (hex === undefined) return '00000000-0000-0000-0000-000000000000';
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
+
+/** Headers as jsonb can hold them: values in base64, and names without the characters that it does not take, such as NUL. */
+const headers: ValueTransformer = {
+  to: (given: DeadLetter['headers']) => {
+    const text = (value: Buffer) => value.toString('base64');
+    return Object.fromEntries(
+      Object.entries(given).map(([name, value]) => [
+        encodeURIComponent(name),
+        Buffer.isBuffer(value) ? text(value) : value.map(text),
+      ]),
+    );
+  },
+  from: (kept: Readonly<Record<string, string | readonly string[]>>): DeadLetter['headers'] => {
+    const bytes = (value: string) => Buffer.from(value, 'base64');
+    return Object.fromEntries(
+      Object.entries(kept).map(([name, value]) => [
+        decodeURIComponent(name),
+        typeof value === 'string' ? bytes(value) : value.map(bytes),
+      ]),
+    );
+  },
+};
 
 const Text = (options: ColumnOptions = {}) => Column({ type: 'text', ...options });
 const MaybeText = () => Text({ nullable: true });
@@ -214,8 +236,7 @@ export class DeadLetterRow {
   @Big() offset!: bigint;
   @Column({ type: 'bytea', nullable: true }) key!: Buffer | null;
   @Column({ type: 'bytea', nullable: true }) value!: Buffer | null;
-  /** Header values in base64. */
-  @Json() headers!: Readonly<Record<string, string>>;
+  @Json({ transformer: headers }) headers!: DeadLetter['headers'];
   @Text() code!: string;
   @Text() detail!: string;
   @Time() at!: Date;
