@@ -27,7 +27,10 @@ function statOf(pid: number) {
     // It has ended meanwhile, and its parent has its time.
   }
   // The program's name in brackets may hold spaces; what follows it begins with the third field.
-  const fields = text.replace(/^.*\) /s, '').split(' ').map(Number);
+  const fields = text
+    .replace(/^.*\) /s, '')
+    .split(' ')
+    .map(Number);
   const ms = (field: number) => 10 * (fields[field - 3] ?? 0);
   return { parent: fields[1] ?? 0, user: ms(14), system: ms(15), ended: ms(16) + ms(17) };
 }

@@ -2,9 +2,9 @@
  * Idle: what an api and a worker cost that are ready and have nothing to do, as parts of one core. Kafka and PostgreSQL are there and connected;
  * their own cost is not counted. In the same minute beside them: a Nest application with nothing in it, and a stock kafkajs consumer.
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Child, Obstacle, portFor } from '../../scripts/child.js';
+import { cpuMsOf, isCounted } from './cpu.js';
 import { figure, type Result } from './figures.js';
 import type { Stage } from './stage.js';
 
@@ -15,7 +15,7 @@ const windows = 6;
 const settleMs = 15_000;
 
 export async function idle(stage: Stage, { seconds }: { readonly seconds: number }): Promise<Result> {
-  if (process.platform !== 'linux') throw new Obstacle('idle reads what a process has used from /proc, which only Linux has');
+  if (!isCounted) throw new Obstacle('idle reads what a process has used from /proc, which only Linux has');
   const database = await stage.database();
   const [port, bare] = [await portFor('PORT', 0), await portFor('PORT', 0)];
   const service = {
@@ -94,16 +94,9 @@ export async function idle(stage: Stage, { seconds }: { readonly seconds: number
   }
 }
 
-/** What processes have used so far, in milliseconds of a core: user and system time, in ticks of 10 ms. */
 function cpuOf<Name extends string>(processes: Readonly<Record<Name, Child>>): Record<Name, number> {
   const used = {} as Record<Name, number>;
-  for (const [name, { pid }] of Object.entries(processes) as [Name, Child][]) {
-    // The program's name in brackets may hold spaces; user and system time are the 14th and 15th field.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    used[name] = 10 * (Number(fields[11]) + Number(fields[12]));
-  }
+  for (const [name, { pid }] of Object.entries(processes) as [Name, Child][]) used[name] = cpuMsOf(pid);
   return used;
 }
 

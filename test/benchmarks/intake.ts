@@ -9,8 +9,10 @@
  */
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Kafka } from 'kafkajs';
+import type { Child } from '../../scripts/child.js';
 import { topics } from '#contracts/topics';
 import { type Command, commandsFor, expectedOf, fill, seedPayments } from './commands.js';
+import { cpuMsOf, cpuMsOfAll, isCounted } from './cpu.js';
 import { figure, type Result } from './figures.js';
 import { floorRound } from './floor.js';
 import { faultsOf } from './ledger.js';
@@ -36,6 +38,7 @@ export async function intake(stage: Stage, { pairs, commands: count }: IntakeSet
   await fill(kafka, naiveTopic, fewer);
 
   const rates = { ours: [] as number[], naive: [] as number[], floor: [] as number[] };
+  const cpu = { ours: [] as number[], naive: [] as number[] };
   for (let pair = 1; pair <= pairs; pair += 1) {
     const round = async (who: keyof typeof rates, measure: (database: RoundDatabase) => Promise<number>) => {
       const database = await stage.database();
@@ -45,9 +48,15 @@ export async function intake(stage: Stage, { pairs, commands: count }: IntakeSet
       rates[who].push(rate);
       console.error(`intake, pair ${pair} of ${pairs}: ${who} ${rate.toFixed(0)} commands/s`);
     };
+    const timed = (who: keyof typeof cpu, measure: (database: RoundDatabase) => Promise<Measured>) =>
+      round(who, async (database) => {
+        const { rate, cpuMs } = await measure(database);
+        cpu[who].push(cpuMs);
+        return rate;
+      });
     const rounds = [
-      () => round('ours', (database) => ours(stage, database, commands)),
-      () => round('naive', (database) => naive(stage, kafka, database, fewer, `naive-${pair}`)),
+      () => timed('ours', (database) => ours(stage, database, commands)),
+      () => timed('naive', (database) => naive(stage, kafka, database, fewer, `naive-${pair}`)),
     ];
     // In turn first, so that whatever the machine does slowly harms both alike.
     for (const each of pair % 2 === 0 ? rounds.toReversed() : rounds) await each();
@@ -71,11 +80,28 @@ export async function intake(stage: Stage, { pairs, commands: count }: IntakeSet
       'ours also seals the log and relays it to Kafka meanwhile; the peer does neither',
       'the floor is bare SQL of the same rows: no Kafka, no decisions; it has no target',
       'Kafka, PostgreSQL and the measuring process share the machine',
+      ...(isCounted ? [cpuNote(cpu)] : []),
     ],
   };
 }
 
-async function ours(stage: Stage, database: RoundDatabase, commands: readonly Command[]): Promise<number> {
+interface Measured {
+  /** Commands per second. */
+  readonly rate: number;
+  /** Of a core, for a command: the process and its database server. */
+  readonly cpuMs: number;
+}
+
+/** What it costs says as much as how fast it is, and a busy machine disturbs it less. */
+function cpuNote(cpu: { readonly ours: readonly number[]; readonly naive: readonly number[] }): string {
+  const [mine, theirs] = [figure(cpu.ours).median, figure(cpu.naive).median];
+  return (
+    `of a core, process and database server took ${mine.toFixed(2)} ms for a command of ours, ${theirs.toFixed(2)} ms for one of the peer: ` +
+    `${(theirs / mine).toFixed(1)} times as much`
+  );
+}
+
+async function ours(stage: Stage, database: RoundDatabase, commands: readonly Command[]): Promise<Measured> {
   const { client } = database;
   const provider = await silentProvider();
   const worker = stage.process('ours', 'apps/worker/src/main.js', {
@@ -86,7 +112,7 @@ async function ours(stage: Stage, database: RoundDatabase, commands: readonly Co
     STRIPE_API_BASE: provider.url,
   });
   try {
-    const rate = await rateOf(stage, 'ours', commands.length, async () => {
+    const measured = await measure(stage, 'ours', worker, commands.length, async () => {
       const { rows } = await client.query<{ taken: string }>(
         'select coalesce(sum(next_offset), 0) as taken from partition_offset',
       );
@@ -106,7 +132,7 @@ async function ours(stage: Stage, database: RoundDatabase, commands: readonly Co
       },
       120_000,
     );
-    return rate;
+    return measured;
   } finally {
     provider.close();
     await worker.stop(30_000);
@@ -119,7 +145,7 @@ async function naive(
   { client, url }: RoundDatabase,
   commands: readonly Command[],
   group: string,
-): Promise<number> {
+): Promise<Measured> {
   // So that its `save` need not look first whether a row with the new id is there.
   for (const table of ['refund', 'provider_operation'])
     await client.query(`alter table ${table} alter id set default gen_random_uuid()`);
@@ -132,7 +158,7 @@ async function naive(
   });
   try {
     const expected = expectedOf(commands);
-    const rate = await rateOf(stage, 'naive', expected.size, async () => {
+    const measured = await measure(stage, 'naive', peer, expected.size, async () => {
       const { rows } = await client.query<{ taken: string }>('select count(*) as taken from command');
       return Number(rows[0]?.taken);
     });
@@ -151,28 +177,29 @@ async function naive(
         500,
       )
       .finally(() => admin.disconnect());
-    return rate;
+    return measured;
   } finally {
     await peer.stop(10_000);
   }
 }
 
-/** Per second between the first sight of something done and the sight of all done. */
-async function rateOf(stage: Stage, who: string, all: number, done: () => Promise<number>): Promise<number> {
+/** From the first sight of something done to the sight of all done. */
+async function measure(stage: Stage, who: string, child: Child, all: number, done: () => Promise<number>): Promise<Measured> {
+  const used = () => (isCounted ? cpuMsOf(child.pid) + cpuMsOfAll(stage.server) : Number.NaN);
   let begun = 0;
-  let [start, end] = [0, 0];
+  let [start, end, usedBefore] = [0, 0, 0];
   await stage.until(
     `all ${all} commands are committed`,
     who,
     async () => {
       const now = await done();
       end = performance.now();
-      if (begun === 0 && now > 0) [begun, start] = [now, end];
+      if (begun === 0 && now > 0) [begun, start, usedBefore] = [now, end, used()];
       return now >= all;
     },
     600_000,
   );
-  return (1000 * (all - begun)) / (end - start);
+  return { rate: (1000 * (all - begun)) / (end - start), cpuMs: (used() - usedBefore) / (all - begun) };
 }
 
 /** A fast round with wrong books counts as nothing. */
