@@ -23,7 +23,7 @@ export class ServiceModule {
           provide: Providers,
           inject: [StripeAccounts, ZampAccounts],
           useFactory: (stripe: StripeAccounts, zamp: ZampAccounts) =>
-            new Providers([...stripe.refunds, ...zamp.refunds], [...stripe.notices, ...zamp.notices]),
+            new Providers([...stripe.refunds, ...zamp.refunds], [...stripe.notices, ...zamp.notices], stripe.refunds),
         },
       ],
       exports: [Settings, Providers],

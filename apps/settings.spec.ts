@@ -50,6 +50,8 @@ describe('The settings', () => {
       KAFKA_SASL_PASSWORD: 'p',
       STRIPE_WEBHOOK_SECRET: 'whsec_new, whsec_old',
       STRIPE_API_BASE: 'http://127.0.0.1:4010/stripe',
+      STRIPE_CALLS_PER_SECOND_AND_ENDPOINT: '20',
+      ZAMP_CALLS_PER_SECOND: '0.5',
       ZAMP_SECRET: 'new,old',
       ZAMP_WEBHOOK_ADDRESSES: '1.2.3.4,5.6.7.8',
       MOVABLE_CLOCK: 'true',
@@ -73,10 +75,11 @@ describe('The settings', () => {
         apiKey: 'sk_test_1',
         webhookSecrets: ['whsec_new', 'whsec_old'],
         apiBase: 'http://127.0.0.1:4010/stripe',
+        limits: { perSecondAndEndpoint: 20 },
       },
     ]);
     expect(settings.zampAccounts).toMatchObject([
-      { secret: 'new', previousSecret: 'old', webhookAddresses: ['1.2.3.4', '5.6.7.8'] },
+      { secret: 'new', previousSecret: 'old', webhookAddresses: ['1.2.3.4', '5.6.7.8'], limits: { perSecond: 0.5 } },
     ]);
   });
 
@@ -117,6 +120,10 @@ describe('The settings', () => {
       { ...database, ...zamp, ZAMP_SECRET: 'a,b,hush' },
       'ZAMP_SECRET should be the secret that Zamp gave; while it is rolled the new one, a comma, the one before',
     ],
+    [
+      { ...database, ...stripe, STRIPE_CALLS_PER_SECOND: '0' },
+      'STRIPE_CALLS_PER_SECOND should be a number of calls above 0, up to 100000, not 0',
+    ],
     [{ ...database, MOVABLE_CLOCK: '1' }, 'MOVABLE_CLOCK should be one of true, false, not 1'],
     [
       { ...database, MOVABLE_CLOCK: 'true', NODE_ENV: 'production' },
@@ -156,11 +163,13 @@ describe('Several accounts', () => {
 
   it('stand in a file', () => {
     const another = { provider: 'zamp', account: 'eu', merchantId: 'm', apiKey: 'k', secret: 's', apiBase: 'https://zamp.test' };
-    const { stripeAccounts, zampAccounts } = readSettings(given([eu, { ...eu, account: 'us' }, another]));
+    const us = { ...eu, account: 'us', callsPerSecond: 80, callsPerSecondAndEndpoint: 12.5 };
+    const { stripeAccounts, zampAccounts } = readSettings(given([eu, us, another]));
     expect(stripeAccounts.map(({ account, apiBase }) => [account, apiBase])).toEqual([
       ['eu', 'https://api.stripe.com'],
       ['us', 'https://api.stripe.com'],
     ]);
+    expect(stripeAccounts.map(({ limits }) => limits)).toEqual([{}, { perSecond: 80, perSecondAndEndpoint: 12.5 }]);
     expect(zampAccounts).toMatchObject([{ account: 'eu', webhookAddresses: [] }]);
   });
 
@@ -171,6 +180,11 @@ describe('Several accounts', () => {
     ['a name with a colon', [{ ...eu, account: 'e:u' }], /^REDRESS_ACCOUNTS, entry 1: account should be 1 to 64/],
     ['an account twice', [eu, eu], /^REDRESS_ACCOUNTS, entry 2: stripe has another account "eu" already$/],
     ['no secret', [{ ...eu, webhookSecrets: [] }], /^REDRESS_ACCOUNTS, entry 1: webhookSecrets should be a list of at least one/],
+    [
+      'a limit in words',
+      [{ ...eu, callsPerSecond: '80' }],
+      /^REDRESS_ACCOUNTS, entry 1: callsPerSecond should be a number of calls/,
+    ],
     ['a field too many', [{ ...eu, webhookSecret: 'whsec_hush' }], /^REDRESS_ACCOUNTS, entry 1: webhookSecret is not known here/],
   ])('are refused for %s', (_, content, line) => {
     const lines = linesOf(given(content));

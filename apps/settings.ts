@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { AdmissionSettings } from '#application/admission';
+import type { CallLimits } from '#domain/ports/refund-provider';
 import type { KafkaConnection } from '#messaging/kafka-client';
 import { isLive, type StripeAccount } from '#stripe/stripe-refunds';
 import type { ZampAccount } from '#zamp/zamp-refunds';
@@ -122,6 +123,7 @@ const listOf = (text: string) =>
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '');
 const isPostgres = (value: string) => /^postgres(ql)?:$/.test(URL.parse(value)?.protocol ?? '');
+const isRate = (value: string) => /^\d{1,6}(\.\d{1,3})?$/.test(value) && Number(value) > 0 && Number(value) <= 100_000;
 const isHttp = (value: string) => /^https?:$/.test(URL.parse(value)?.protocol ?? '');
 const isLiveKey = (key: string) => {
   const live = isLive(key);
@@ -191,6 +193,7 @@ const should = {
   merchant: 'the merchant id that Zamp gave',
   zampKey: 'the API key that Zamp gave',
   zampSecret: 'the secret that Zamp gave; while it is rolled the new one, a comma, the one before',
+  rate: 'a number of calls above 0, up to 100000',
 } as const;
 
 /** One account per provider, called `default`. */
@@ -220,24 +223,37 @@ function ownAccounts(reading: Reading): Accounts {
   const [secret = '', previousSecret] = reading.list('ZAMP_SECRET');
   const webhookAddresses = reading.list('ZAMP_WEBHOOK_ADDRESSES');
   const merchantId = reading.text('ZAMP_MERCHANT_ID') ?? '';
+  const limits = (provider: 'STRIPE' | 'ZAMP') => {
+    const rate = (name: string) => asNumber(reading.plain(`${provider}_${name}`, should.rate, isRate));
+    return limitsOf(rate('CALLS_PER_SECOND'), rate('CALLS_PER_SECOND_AND_ENDPOINT'));
+  };
+  const [stripeLimits, zampLimits] = [limits('STRIPE'), limits('ZAMP')];
   const zampKey = reading.text('ZAMP_API_KEY') ?? '';
   return {
     stripeAccounts: stripe
-      ? [{ account, apiKey, webhookSecrets: reading.list('STRIPE_WEBHOOK_SECRET'), apiBase: stripeBase }]
+      ? [{ account, apiKey, webhookSecrets: reading.list('STRIPE_WEBHOOK_SECRET'), apiBase: stripeBase, limits: stripeLimits }]
       : [],
     zampAccounts: zamp
-      ? [{ account, merchantId, apiKey: zampKey, secret, previousSecret, apiBase: zampBase, webhookAddresses }]
+      ? [
+          {
+            account,
+            merchantId,
+            apiKey: zampKey,
+            secret,
+            previousSecret,
+            apiBase: zampBase,
+            webhookAddresses,
+            limits: zampLimits,
+          },
+        ]
       : [],
   };
 }
 
-const providerVariables = [
-  'STRIPE_API_KEY',
-  'STRIPE_WEBHOOK_SECRET',
-  'STRIPE_API_BASE',
-  'ZAMP_API_BASE',
-  'ZAMP_MERCHANT_ID',
-].concat(['ZAMP_API_KEY', 'ZAMP_SECRET', 'ZAMP_WEBHOOK_ADDRESSES']);
+const providerVariables = ['STRIPE_API_KEY', 'STRIPE_WEBHOOK_SECRET', 'STRIPE_API_BASE', 'ZAMP_API_BASE', 'ZAMP_MERCHANT_ID']
+  .concat(['ZAMP_API_KEY', 'ZAMP_SECRET', 'ZAMP_WEBHOOK_ADDRESSES'])
+  .concat(['STRIPE_CALLS_PER_SECOND', 'STRIPE_CALLS_PER_SECOND_AND_ENDPOINT'])
+  .concat(['ZAMP_CALLS_PER_SECOND', 'ZAMP_CALLS_PER_SECOND_AND_ENDPOINT']);
 
 /**
  * Several accounts, from a file:
@@ -282,6 +298,7 @@ function stripeEntry(entry: Entry, account: string): StripeAccount {
     apiKey: entry.text('apiKey', should.stripeKey, (key) => isLive(key).ok),
     webhookSecrets: entry.texts('webhookSecrets', 'a list of at least one signing secret', 1),
     apiBase: entry.maybe('apiBase', should.address, isHttp) ?? 'https://api.stripe.com',
+    limits: entryLimits(entry),
   };
 }
 
@@ -295,8 +312,24 @@ function zampEntry(entry: Entry, account: string): ZampAccount {
     previousSecret: entry.maybe('previousSecret', 'the secret before this one', isThere),
     apiBase: entry.text('apiBase', should.zampBase, isHttp),
     webhookAddresses: entry.texts('webhookAddresses', 'a list of addresses', 0),
+    limits: entryLimits(entry),
   };
 }
+
+function entryLimits(entry: Entry): Partial<CallLimits> {
+  const rate = (name: string) => entry.number(name, should.rate, isRate);
+  return limitsOf(rate('callsPerSecond'), rate('callsPerSecondAndEndpoint'));
+}
+
+/** What is not set is the provider's own. */
+function limitsOf(perSecond: number | undefined, perSecondAndEndpoint: number | undefined): Partial<CallLimits> {
+  return {
+    ...(perSecond === undefined ? {} : { perSecond }),
+    ...(perSecondAndEndpoint === undefined ? {} : { perSecondAndEndpoint }),
+  };
+}
+
+const asNumber = (text: string | undefined) => (text === undefined ? undefined : Number(text));
 
 /** One account of the file; what is wrong is told by field, and no value is. */
 class Entry {
@@ -321,6 +354,14 @@ class Entry {
     const value = this.fields[name];
     if (value === undefined) return undefined;
     if (typeof value === 'string' && value.trim() !== '' && test(value)) return value;
+    this.wrong(`${name} should be ${what}`);
+    return undefined;
+  }
+
+  number(name: string, what: string, test: (text: string) => boolean): number | undefined {
+    this.known.add(name);
+    const value = this.fields[name];
+    if (value === undefined || (typeof value === 'number' && test(String(value)))) return value;
     this.wrong(`${name} should be ${what}`);
     return undefined;
   }

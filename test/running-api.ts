@@ -130,9 +130,11 @@ function workerOver(
   stripe: readonly ConstructorParameters<typeof StripeRefunds>[0][],
   zamp: readonly ConstructorParameters<typeof ZampRefunds>[0][],
 ) {
+  const overStripe = stripe.map((account) => new StripeRefunds(account));
   const providers = new Providers(
-    [...stripe.map((account) => new StripeRefunds(account)), ...zamp.map((account) => new ZampRefunds(account))],
+    [...overStripe, ...zamp.map((account) => new ZampRefunds(account))],
     [...stripe.map((account) => new StripeNotices(account)), ...zamp.map((account) => new ZampNotices(account))],
+    overStripe,
   );
   const book = new PostgresBook(source, new Unheard());
   const log = {

@@ -25,7 +25,17 @@ import {
   type SealedEntry,
   type TopicTurn,
 } from '#application/event-log';
-import { isOpen, OperationQueue, type Operation } from '#application/operations';
+import {
+  isOpen,
+  operationKinds,
+  OperationQueue,
+  pacing,
+  type AccountLimits,
+  type Due,
+  type Endpoint,
+  type Met,
+  type Operation,
+} from '#application/operations';
 import { Wake, type Work } from '#application/wake';
 import { heardOf, room, type Payment } from '#domain/payment/payment';
 
@@ -42,6 +52,16 @@ interface Cursor {
   readonly fence: bigint;
   readonly holder: string | null;
   readonly leaseUntil: Date | null;
+}
+
+/** One limit; times are milliseconds of real time. */
+interface Limit {
+  readonly rate: number;
+  readonly nextAt: number;
+  readonly share: number;
+  readonly slowedAt: number;
+  readonly limited: number;
+  readonly locked: number;
 }
 
 interface Refusal extends Error {
@@ -104,6 +124,9 @@ export class MemoryStores {
   readonly marks = new Rows<bigint>(this.undo);
   readonly deadLetters = new Rows<DeadLetter>(this.undo);
   readonly deliveryRows = new Rows<Delivery>(this.undo);
+  readonly limits = new Rows<Limit>(this.undo);
+  /** Real time, by which calls are paced; it has nothing to do with `now`. */
+  realMs = 0;
   readonly topicCursors = new Rows<Cursor>(this.undo);
   readonly calls: KeptCall[] = [];
   sealed = 0;
@@ -355,25 +378,104 @@ function holderOf(stores: MemoryStores, account: string, reference: string): str
   )[0]?.refund.id;
 }
 
+const accountOf = ({ account, provider }: Endpoint) => at(account, provider, 'all');
+const endpointOf = ({ account, provider, kind }: Endpoint) => at(account, provider, kind);
+const urgentFirst = (a: Operation, b: Operation) => a.priority - b.priority || a.runAt.getTime() - b.runAt.getTime();
+
 class MemoryQueue extends OperationQueue {
   constructor(private readonly stores: MemoryStores) {
     super();
   }
 
-  async claim(limit: number, leaseMs: number): Promise<Operation[]> {
+  async limit(accounts: readonly AccountLimits[]): Promise<void> {
+    const { limits, realMs } = this.stores;
+    const unused = { nextAt: realMs - 3_600_000, share: 1, slowedAt: realMs - 3_600_000, limited: 0, locked: 0 };
+    for (const { account, provider, perSecond, perSecondAndEndpoint } of accounts) {
+      for (const kind of ['all', ...operationKinds]) {
+        const key = at(account, provider, kind);
+        const rate = kind === 'all' ? perSecond : perSecondAndEndpoint;
+        limits.put(key, { ...(limits.get(key) ?? unused), rate });
+      }
+    }
+  }
+
+  async claim(limit: number, leaseMs: number, full: readonly Endpoint[] = []): Promise<Due[]> {
     const { stores } = this;
+    const left = new Set(full.map(endpointOf));
     const due = stores.operations
       .where((each) => each.head && each.state === 'open' && each.runAt <= stores.now && stores.isFree(each.leaseUntil))
-      .sort((a, b) => a.priority - b.priority || a.runAt.getTime() - b.runAt.getTime())
+      .filter((each) => !left.has(endpointOf(each)))
+      .sort(urgentFirst);
+    const taken = [...Map.groupBy(due, accountOf).values()]
+      .flatMap((ofAccount) => this.turnsOf(ofAccount))
+      .sort((a, b) => a.turn - b.turn || urgentFirst(a.operation, b.operation))
       .slice(0, limit);
-    return due.map((each) => {
-      const { now } = stores;
-      const begun =
-        each.kind === 'refund.send' ? {} : { tries: each.tries + 1, firstSentAt: each.firstSentAt ?? now, lastSentAt: now };
-      const claimed = { ...each, ...begun, fence: each.fence + 1n, leaseUntil: stores.later(leaseMs) };
-      stores.operations.put(each.id, claimed);
-      return claimed;
+    for (const named of [accountOf, endpointOf]) {
+      for (const [name, { length }] of Map.groupBy(taken, ({ operation }) => named(operation))) this.spend(name, length);
+    }
+    return taken
+      .map(({ operation, atMs }) => ({ ...this.take(operation, leaseMs), inMs: Math.max(0, atMs - stores.realMs) }))
+      .sort(urgentFirst);
+  }
+
+  /** What one account may call soon: the urgent first, but for a kind that was passed over too long. */
+  private turnsOf(ofAccount: readonly Operation[]) {
+    const [whole] = ofAccount.map((each) => this.budget(accountOf(each)));
+    if (whole === undefined) return [];
+    const possible = [...Map.groupBy(ofAccount, endpointOf)].flatMap(([endpoint, same]) => {
+      const own = this.budget(endpoint);
+      const passedOver = own.nextAt < this.stores.realMs - pacing.patience * whole.paceMs;
+      return same.slice(0, own.calls).map((operation, place) => {
+        return { operation, first: passedOver && place === 0, atMs: own.startMs + place * own.paceMs };
+      });
     });
+    return possible
+      .sort((a, b) => Number(b.first) - Number(a.first) || urgentFirst(a.operation, b.operation))
+      .slice(0, whole.calls)
+      .map(({ operation, atMs }, turn) => ({ operation, turn, atMs: Math.max(atMs, whole.startMs + turn * whole.paceMs) }));
+  }
+
+  /** What a limit can give up to a moment ahead; what has none is not held up. */
+  private budget(name: string) {
+    const { limits, realMs } = this.stores;
+    const limit = limits.get(name);
+    if (limit === undefined) return { calls: Infinity, startMs: -Infinity, paceMs: 0, nextAt: Infinity };
+    const paceMs = 1_000 / (limit.rate * this.shareOf(limit));
+    const startMs = Math.max(limit.nextAt, realMs - pacing.burstMs);
+    const calls = Math.max(0, 1 + Math.floor((realMs + pacing.aheadMs - startMs) / paceMs));
+    return { calls, startMs, paceMs, nextAt: limit.nextAt };
+  }
+
+  private spend(name: string, calls: number): void {
+    const { startMs, paceMs } = this.budget(name);
+    const limit = this.stores.limits.get(name);
+    if (limit !== undefined) this.stores.limits.put(name, { ...limit, nextAt: startMs + calls * paceMs });
+  }
+
+  private shareOf({ share, slowedAt }: Limit): number {
+    return Math.min(1, share + (pacing.recovery * (this.stores.realMs - slowedAt)) / 1_000);
+  }
+
+  private take(operation: Operation, leaseMs: number): Operation {
+    const { stores } = this;
+    const { now } = stores;
+    const { kind, tries, firstSentAt } = operation;
+    const begun = kind === 'refund.send' ? {} : { tries: tries + 1, firstSentAt: firstSentAt ?? now, lastSentAt: now };
+    const claimed = { ...operation, ...begun, fence: operation.fence + 1n, leaseUntil: stores.later(leaseMs) };
+    stores.operations.put(operation.id, claimed);
+    return claimed;
+  }
+
+  async meet(endpoint: Endpoint, { limited, locked, more }: Met): Promise<void> {
+    const { limits, realMs } = this.stores;
+    this.spend(accountOf(endpoint), more);
+    this.spend(endpointOf(endpoint), more);
+    const limit = limits.get(endpointOf(endpoint));
+    if (limit === undefined) return;
+    const slows = limited > 0 && limit.slowedAt < realMs - pacing.deafMs;
+    const slower = { share: Math.max(pacing.slowest, pacing.slower * this.shareOf(limit)), slowedAt: realMs };
+    const counted = { limited: limit.limited + limited, locked: limit.locked + locked };
+    limits.put(endpointOf(endpoint), { ...limit, ...counted, ...(slows ? slower : {}) });
   }
 
   async renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void> {

@@ -9,10 +9,12 @@ import { Providers } from '#application/providers';
 import { RecordAnswers } from '#application/record-answers';
 import { RefundCommands, type CommandAnswer, type ReceivedCommand } from '#application/refund-commands';
 import { RunOperations } from '#application/run-operations';
+import { beginSweeps } from '#application/sweeps';
 import type { RefundCommand, RefundCommandType } from '#contracts/refund-commands';
 import { topics } from '#contracts/topics';
 import type { Payment } from '#domain/payment/payment';
 import { ProviderNotices, type Notice, type ReceivedNotice } from '#domain/ports/provider-notices';
+import type { RefundList } from '#domain/ports/refund-list';
 import type { RefundProvider } from '#domain/ports/refund-provider';
 import type { Refund } from '#domain/refund/refund';
 import { ok } from '#domain/result';
@@ -25,6 +27,7 @@ export interface Outside {
   readonly book: Book;
   readonly queue: OperationQueue;
   readonly provider: RefundProvider;
+  readonly list: RefundList;
 }
 
 export interface Sent {
@@ -38,7 +41,7 @@ const leaseMs = 30_000;
 /** The whole of Redress but its doors, over stores in memory and a scripted provider. Processes die and are started at will. */
 export class RedressInMemory {
   readonly stores: MemoryStores;
-  readonly provider = new ScriptedProvider();
+  readonly provider: ScriptedProvider;
   readonly failures: { what: string; error: unknown }[] = [];
   commands: RefundCommands;
   private operations: RunOperations;
@@ -47,16 +50,20 @@ export class RedressInMemory {
   private ids = 0;
   private keys = 0;
 
-  constructor() {
+  constructor({ lists = true }: { readonly lists?: boolean } = {}) {
+    this.provider = new ScriptedProvider({ lists });
     const newId = () => `00000000-0000-4000-8000-${String(++this.ids).padStart(12, '0')}`;
     this.stores = new MemoryStores(newId, new Date(Date.UTC(2026, 2, 2, 9)));
+    this.provider.now = () => this.stores.now;
     ({ commands: this.commands, operations: this.operations, deliveries: this.deliveries } = this.process());
   }
 
   /** A process of its own, as good as any other. */
   process(outside: Partial<Outside> = {}) {
-    const { book, queue, provider } = { book: this.stores.book, queue: this.stores.queue, provider: this.provider, ...outside };
-    const providers = new Providers([provider], [new ScriptedNotices(this.notices)]);
+    const { stores, provider: scripted } = this;
+    const here = { book: stores.book, queue: stores.queue, provider: scripted, list: scripted };
+    const { book, queue, provider, list } = { ...here, ...outside };
+    const providers = new Providers([provider], [new ScriptedNotices(this.notices)], scripted.lists ? [list] : []);
     const log = { failed: (what: string, _: object, error: unknown) => void this.failures.push({ what, error }) };
     const settings = { atOnce: 64, leaseMs, callMs: 20_000, againMs: 1 };
     const recorder = new RecordAnswers(book, providers, () => 0.5);
@@ -64,6 +71,7 @@ export class RedressInMemory {
       commands: new RefundCommands(book, providers, { factsMaxAgeMs: 60_000 }),
       operations: new RunOperations(queue, book, providers, recorder, settings, log),
       deliveries: new HandleDeliveries(this.stores.deliveries, book, providers, log),
+      beginSweeps: () => beginSweeps(book, providers),
     };
   }
 
@@ -75,6 +83,7 @@ export class RedressInMemory {
 
   pass(ms: number): void {
     this.stores.now = this.stores.later(ms);
+    this.stores.realMs += ms;
   }
 
   command(type: RefundCommandType, body: object, { key, source = 'shop', door = 'kafka' }: Sent = {}): ReceivedCommand {
@@ -218,7 +227,9 @@ export class RedressInMemory {
         refunds.filter(({ holds }) => holds === as).reduce((sum, { amount }) => sum + (amount ?? 0n), 0n);
       assert.equal(payment.reserved, held('reserved'), 'reserved is the sum over refunds');
       assert.equal(payment.refunded, held('refunded'), 'refunded is the sum over refunds');
-      assert.equal(payment.waiting, refunds.filter(({ status }) => status === 'requested').length);
+      const standing = (status: Refund['status']) => refunds.filter((refund) => refund.status === status).length;
+      assert.equal(payment.waiting, standing('requested'));
+      assert.equal(payment.unknown, standing('outcome_unknown'));
     }
     for (const refund of this.all()) {
       const told = entries.filter(({ subject, topic }) => subject === refund.id && topic === topics.refundEvents);

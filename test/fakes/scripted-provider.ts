@@ -1,8 +1,10 @@
 import type { Money } from '#domain/money';
+import type { ListAnswer, RefundList } from '#domain/ports/refund-list';
 import {
   RefundProvider,
   type CallContext,
   type FoundRefund,
+  type NoAnswer,
   type PaymentAnswer,
   type ReadAnswer,
   type RefundOrderToSend,
@@ -12,7 +14,7 @@ import type { RefundReport, Rejection, Says } from '#domain/refund/refund';
 import { err, ok, type Result } from '#domain/result';
 
 /** What happens to a call on its way. After a lost answer the work was done, after a lost call it was not; nobody outside can tell. */
-export type Fate = 'answered' | 'answer_lost' | 'call_lost' | 'later' | 'parked';
+export type Fate = 'answered' | 'answer_lost' | 'call_lost' | 'later' | 'locked' | 'parked';
 
 interface BookedPayment {
   readonly name: string;
@@ -30,6 +32,7 @@ export interface BookedRefund {
   readonly key: string | null;
   readonly refundId: string | null;
   readonly attempt: number;
+  readonly madeAt: Date;
   says: Says;
   failureCode: string | null;
   bankReference: string | null;
@@ -39,15 +42,23 @@ export interface BookedRefund {
  * A provider in memory, with books of its own: what money really went out is in `refunds`, whatever the answers said. By default it is
  * like Stripe: it lists refunds and answers a repeated key with the first answer. With `lists: false` it is like Zamp, which does neither.
  */
-export class ScriptedProvider extends RefundProvider {
+export class ScriptedProvider extends RefundProvider implements RefundList {
+  override readonly keyLifeMs = 23 * 3_600_000;
   override readonly provider: string;
   override readonly account: string;
+  override readonly limits = { perSecond: 100_000, perSecondAndEndpoint: 100_000 };
   readonly refunds: BookedRefund[] = [];
   /** Every call that was made, lost ones too, in order. */
-  readonly calls: { readonly what: 'send' | 'read' | 'readPayment'; readonly of: string; readonly key: string | null }[] = [];
+  readonly calls: {
+    readonly what: 'send' | 'read' | 'readPayment' | 'list';
+    readonly of: string;
+    readonly key: string | null;
+  }[] = [];
+  /** The time in which refunds are made. */
+  now: () => Date = () => new Date(0);
   /** What the provider says of a refund at first. */
   firstSays: Says = 'succeeded';
-  private readonly lists: boolean;
+  readonly lists: boolean;
   private readonly payments: BookedPayment[] = [];
   private readonly answers = new Map<string, RefundReport>();
   private sends: Fate[] = [];
@@ -64,6 +75,14 @@ export class ScriptedProvider extends RefundProvider {
   pay(name: string, money: Money, more: { readonly aliases?: readonly string[]; readonly refusal?: Rejection } = {}): void {
     const { amount: captured, currency } = money;
     this.payments.push({ name, aliases: more.aliases ?? [], currency, captured, refusal: more.refusal ?? null });
+  }
+
+  /** More of a payment is captured later. */
+  capture(name: string, amount: bigint): void {
+    const at = this.payments.findIndex((each) => each.name === name);
+    const payment = this.payments[at];
+    if (payment === undefined) throw new Error(`there is no payment ${name}`);
+    this.payments[at] = { ...payment, captured: payment.captured + amount };
   }
 
   /** The fates of the next sends, or of the next readings, in order; after them all is well again. */
@@ -111,8 +130,11 @@ export class ScriptedProvider extends RefundProvider {
     this.calls.push({ what: 'send', of: order.refundId, key });
     const unknown: SendAnswer = { kind: 'report', report: reportOf(null, 'unknown', order.attempt, call.now) };
     const fate = this.fate(this.sends.shift(), 'send', call);
-    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    const refusal = notDone[fate];
+    if (refusal !== undefined) return refusal;
     if (fate === 'call_lost') return unknown;
+    if (this.answers.has(key) && !this.lists)
+      return fate === 'answer_lost' ? unknown : { kind: 'spent', why: 'the key was used before' };
     const report = this.carryOut(order, key, call.now);
     return fate === 'answer_lost' ? unknown : { kind: 'report', report };
   }
@@ -120,7 +142,8 @@ export class ScriptedProvider extends RefundProvider {
   override async read(providerRefundId: string, call: CallContext): Promise<ReadAnswer> {
     this.calls.push({ what: 'read', of: providerRefundId, key: null });
     const fate = this.fate(this.reads.shift(), 'read', call);
-    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    const refusal = notDone[fate];
+    if (refusal !== undefined) return refusal;
     if (fate !== 'answered') return { kind: 'unread', why: fate };
     const refund = this.refunds.find((each) => each.id === providerRefundId);
     if (refund === undefined) return { kind: 'absent', at: call.now };
@@ -130,7 +153,8 @@ export class ScriptedProvider extends RefundProvider {
   override async readPayment(payment: string, call: CallContext): Promise<PaymentAnswer> {
     this.calls.push({ what: 'readPayment', of: payment, key: null });
     const fate = this.fate(this.reads.shift(), 'readPayment', call);
-    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    const refusal = notDone[fate];
+    if (refusal !== undefined) return refusal;
     if (fate !== 'answered') return { kind: 'unread', why: fate };
     const booked = this.named(payment);
     if (booked === undefined) return { kind: 'absent', at: call.now };
@@ -139,18 +163,31 @@ export class ScriptedProvider extends RefundProvider {
     return { kind: 'found', facts, refunds: refunds.map((each) => found(each, call.now)) };
   }
 
+  /** In pages of two, so that walks have several. */
+  async listRefunds(since: Date, after: string | null, call: CallContext): Promise<ListAnswer> {
+    this.calls.push({ what: 'list', of: since.toISOString(), key: null });
+    const fate = this.fate(this.reads.shift(), 'list', call);
+    const refusal = notDone[fate];
+    if (refusal !== undefined) return refusal;
+    if (fate !== 'answered') return { kind: 'unread', why: fate };
+    const newest = this.refunds.filter((each) => each.madeAt >= since).toReversed();
+    const rest = after === null ? newest : newest.slice(newest.findIndex(({ id }) => id === after) + 1);
+    const refunds = rest.slice(0, 2).map((each) => ({ ...found(each, call.now), payment: each.payment }));
+    return { kind: 'page', refunds, next: rest.length > 2 ? (rest[1]?.id ?? null) : null };
+  }
+
   private fate(scripted: Fate | undefined, what: string, call: CallContext): Fate {
     const fate = call.deadline.aborted ? 'call_lost' : (scripted ?? 'answered');
-    const answered = fate === 'answered' || fate === 'later' || fate === 'parked';
-    const httpStatus = { answered: 200, later: 429, parked: 401, answer_lost: null, call_lost: null }[fate];
-    const result = answered ? 'answered' : 'connection_lost';
+    const answered = fate === 'answered' || fate in notDone;
+    const httpStatus = { answered: 200, later: 429, locked: 429, parked: 401, answer_lost: null, call_lost: null }[fate];
+    const result = fate === 'locked' ? fate : answered ? 'answered' : 'connection_lost';
     call.trace({ call: what, startedAt: call.now, endedAt: call.now, httpStatus, requestId: null, result });
     return fate;
   }
 
   private carryOut(order: RefundOrderToSend, key: string, at: Date): RefundReport {
     const before = this.answers.get(key);
-    if (before !== undefined) return this.lists ? { ...before, at } : reportOf(null, 'unknown', order.attempt, at);
+    if (before !== undefined) return { ...before, at };
     const payment = this.named(order.payment);
     const refuse = (code: string) =>
       reportOf(null, 'refused', order.attempt, at, { code, detail: `${code}, says the script`, attention: false });
@@ -174,7 +211,17 @@ export class ScriptedProvider extends RefundProvider {
   private book(payment: BookedPayment, amount: bigint, by: Pick<BookedRefund, 'key' | 'refundId' | 'attempt'>): BookedRefund {
     const id = `re_${this.refunds.length + 1}`;
     const { name, currency } = payment;
-    const refund = { id, payment: name, amount, currency, ...by, says: this.firstSays, failureCode: null, bankReference: null };
+    const refund = {
+      id,
+      payment: name,
+      amount,
+      currency,
+      ...by,
+      madeAt: this.now(),
+      says: this.firstSays,
+      failureCode: null,
+      bankReference: null,
+    };
     this.refunds.push(refund);
     return refund;
   }
@@ -183,6 +230,13 @@ export class ScriptedProvider extends RefundProvider {
     return this.payments.find(({ name, aliases }) => name === payment || aliases.includes(payment));
   }
 }
+
+/** What the provider says to calls that it does not carry out. */
+const notDone: Partial<Record<Fate, NoAnswer>> = {
+  later: { kind: 'later', limit: 'rate', why: 'by the script' },
+  locked: { kind: 'later', limit: 'lock', why: 'by the script' },
+  parked: { kind: 'parked', why: 'by the script' },
+};
 
 function found(refund: BookedRefund, at: Date): FoundRefund {
   return { refundId: refund.refundId, report: reportOf(refund, refund.says, refund.attempt, at) };

@@ -95,10 +95,15 @@ export class System {
       ZAMP_API_BASE: `${simulators}/zamp`,
       ZAMP_WEBHOOK_ADDRESSES: '127.0.0.1',
     };
+    // Nothing holds the workers back, nor the simulators: a story about limits sets both.
+    const unlimited = ['STRIPE', 'ZAMP'].flatMap((provider) =>
+      ['CALLS_PER_SECOND', 'CALLS_PER_SECOND_AND_ENDPOINT'].map((name) => [`${provider}_${name}`, '100000']),
+    );
     const all = {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
       ...accounts,
+      ...Object.fromEntries(unlimited),
       DATABASE_URL: database.url,
       KAFKA_BROKERS: kafka.brokers,
       PORT: String(port),

@@ -88,7 +88,19 @@ function readCommand(batch: ReceivedBatch, record: ReceivedRecord): ReceivedComm
   }
   const account = 'account' in body.value ? body.value.account : 'default';
   const uuid = commandId(account, 'kafka', source, id);
-  return { uuid, account, door: 'kafka', source, key: id, type, body: body.value, correlationId: correlationid, traceparent };
+  const ageMs = Date.now() - record.timestamp.getTime();
+  return {
+    uuid,
+    account,
+    door: 'kafka',
+    source,
+    key: id,
+    type,
+    body: body.value,
+    correlationId: correlationid,
+    traceparent,
+    ageMs,
+  };
 }
 
 function unreadable(

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { Book } from '#application/book';
 import { HandleDeliveries } from '#application/deliveries';
 import { EventLog } from '#application/event-log';
 import { RunOperations } from '#application/run-operations';
+import { Providers } from '#application/providers';
+import { beginSweeps } from '#application/sweeps';
 import { Wake } from '#application/wake';
 import { Loop } from './loop.js';
 
@@ -20,6 +23,8 @@ export class Work implements OnApplicationBootstrap, BeforeApplicationShutdown {
     private readonly log: EventLog,
     private readonly deliveries: HandleDeliveries,
     private readonly operations: RunOperations,
+    private readonly book: Book,
+    private readonly providers: Providers,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -41,6 +46,14 @@ export class Work implements OnApplicationBootstrap, BeforeApplicationShutdown {
       ),
       operations,
     ];
+    // Another worker may begin them at the same moment; whoever comes second finds them there.
+    let begun = false;
+    const begin = async () => {
+      if (!begun) await beginSweeps(this.book, this.providers);
+      begun = true;
+      return 0;
+    };
+    this.loops.push(new Loop({ name: 'beginning sweeps', round: begin, on: null, pollMs: 3_600_000 }, this.wake));
     const renew = () => this.operations.renew().then(() => 0);
     this.renewing = new Loop({ name: 'renewing leases', round: renew, on: null, pollMs: 10_000 }, this.wake);
   }

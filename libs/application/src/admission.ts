@@ -9,7 +9,10 @@ export interface AdmissionSettings {
   readonly factsMaxAgeMs: number;
 }
 
-/** Admits or refuses a refund that has just come in, or has its payment read first. Whoever waits already goes first. */
+/**
+ * Admits or refuses a refund that has just come in, or has its payment read first. Whoever waits already goes first. A command that comes
+ * late may have been obeyed before, in books that a restore took back: then the payment's list shows it.
+ */
 export function admitOrWait(
   set: WorkingSet,
   refundId: string,
@@ -20,7 +23,9 @@ export function admitOrWait(
   const refund = set.kept(refundId).refund;
   const payment = set.payment(refund.paymentKey);
   const others = payment.waiting > 1;
-  if (others || !decideNow(set, refund, payment, cause, providers, settings.factsMaxAgeMs)) addPaymentRead(set, payment);
+  const isLate = set.origin(refundId)?.late ?? false;
+  if (others || isLate || !decideNow(set, refund, payment, cause, providers, settings.factsMaxAgeMs))
+    addPaymentRead(set, payment);
 }
 
 /** Decides all that waited for a reading of the payment, in order of arrival. */
@@ -38,10 +43,15 @@ function decideNow(
   providers: Providers,
   factsMaxAgeMs: number,
 ): boolean {
-  const admission = admit(refund, payment, { now: set.now, factsMaxAgeMs, needsApproval: false });
+  // Where nothing can be listed, only a person can tell whether a late command was obeyed before.
+  const needsApproval = (set.origin(refund.id)?.late ?? false) && payment.basis === 'records';
+  const admission = admit(refund, payment, { now: set.now, factsMaxAgeMs, needsApproval });
   if (!admission.decided) return false;
   const after = set.record(refund.id, carried(refund, admission.events, providers), cause);
   if (after.status === 'approved') addSend(set, after.id);
+  if (after.status === 'awaiting_approval') {
+    set.record(after.id, [{ type: 'attention_needed', at: set.now, changes: { attention: 'late_command' } }], cause);
+  }
   return true;
 }
 

@@ -6,7 +6,7 @@
  * load and store, so a batch of five hundred costs the same few statements as a batch of one.
  */
 import type { DeadLetterRecord, LogEntry, PartitionMark } from '#application/event-log';
-import { isOpen, type Operation } from '#application/operations';
+import { isOpen, type Operation, type Sweep } from '#application/operations';
 import { refundSummary, refundability } from '#application/messages';
 import type { CallTrace } from '#domain/ports/refund-provider';
 import { account, type Payment } from '#domain/payment/payment';
@@ -62,6 +62,8 @@ export interface Origin {
   readonly traceparent: string | null;
   /** Repeats of the command that wait for its first outcome. */
   readonly repeats: number;
+  /** Came so long after it was sent that its provider may have forgotten the key of an earlier delivery. */
+  readonly late: boolean;
 }
 
 /** A refund with where it came from. */
@@ -175,6 +177,8 @@ export class WorkingSet {
     log: [] as LogEntry[],
     deadLetters: [] as DeadLetter[],
     deliveries: [] as DeliveryMark[],
+    /** Unknown outcomes that became known, and how long that took. */
+    certainties: [] as { account: string; provider: string; seconds: number }[],
     /** Deliveries that wait for an operation, and how its answer disposes of them. */
     answeredDeliveries: [] as { operationId: string; disposition: Disposition; refundId: string | null }[],
   };
@@ -195,6 +199,11 @@ export class WorkingSet {
     for (const command of loaded.commands) this.commands.set(command.id, command);
     for (const operation of loaded.operations) this.keepOperation(operation);
     this.busyLanes = new Set(loaded.busyLanes);
+  }
+
+  /** So long after now; before it, if negative. */
+  later(ms: number): Date {
+    return new Date(this.now.getTime() + ms);
   }
 
   payment(key: string): Payment {
@@ -258,7 +267,7 @@ export class WorkingSet {
     this.changes.newRefunds.add(refund.id);
     this.holdReference(refund);
     this.setPayment(account(this.payment(refund.paymentKey), null, refund));
-    this.bindProviderId(refund);
+    this.bindProviderId(refund, null);
     const type = refund.origin === 'discovered' ? 'discovered' : 'requested';
     if (told) this.tell(type, refund, null, cause);
   }
@@ -274,13 +283,23 @@ export class WorkingSet {
       refund = evolve(refund, { ...event, at: this.now });
       this.tell(event.type, refund, start.status, cause);
     }
+    if (start.unknownSince !== null && refund.unknownSince === null) {
+      const seconds = (this.now.getTime() - start.unknownSince.getTime()) / 1_000;
+      this.changes.certainties.push({ account: refund.account, provider: refund.provider, seconds });
+    }
     this.keep({ ...kept, refund, told: true });
     this.holdReference(refund);
     this.setPayment(account(this.payment(refund.paymentKey), start, refund));
-    this.bindProviderId(refund);
+    this.bindProviderId(refund, start.providerRefundId);
     if (!this.changes.newRefunds.has(refundId)) this.changes.refunds.add(refundId);
     if (start.outcome === null && refund.outcome !== null) this.tellOutcome(refund);
     return refund;
+  }
+
+  /** The command of a refund that was met at the provider first. */
+  claim(refundId: string, events: readonly RefundEvent[], origin: Origin, cause: Cause): void {
+    this.keep({ ...this.kept(refundId), origin });
+    this.record(refundId, events, cause);
   }
 
   /** The command behind a refund came again. It gets the first outcome again, now or as soon as there is one. */
@@ -323,10 +342,15 @@ export class WorkingSet {
       if (kept.refund.paymentKey === heard.key) this.keep({ ...kept, refund: { ...kept.refund, paymentKey: into } });
     }
     const payment = this.payment(into);
-    const { waiting, refunded } = heard;
+    const { waiting, refunded, unknown } = heard;
     const version = payment.version + (refunded === 0n ? 0 : 1);
-    this.setPayment({ ...payment, waiting: payment.waiting + waiting, refunded: payment.refunded + refunded, version });
-    this.setPayment({ ...heard, settled: false, waiting: 0, refunded: 0n });
+    const sums = {
+      waiting: payment.waiting + waiting,
+      refunded: payment.refunded + refunded,
+      unknown: payment.unknown + unknown,
+    };
+    this.setPayment({ ...payment, ...sums, version });
+    this.setPayment({ ...heard, settled: false, waiting: 0, refunded: 0n, unknown: 0 });
     this.changes.moved.push({ from: heard.key, to: into });
   }
 
@@ -336,17 +360,20 @@ export class WorkingSet {
   }
 
   /** Adds a send; behind what its lane already holds. */
-  addOperation(wanted: WantedOperation): Operation {
+  addOperation(wanted: WantedOperation, more: { readonly id: string; readonly sweep: Sweep } | null = null): Operation {
     const { lane } = wanted;
     const added: Operation = {
       ...wanted,
-      id: this.newId(),
+      id: more?.id ?? this.newId(),
+      sweep: more?.sweep ?? null,
       head: lane === null || !this.busyLanes.has(lane),
       tries: 0,
       firstSentAt: null,
       lastSentAt: null,
       state: 'open',
       again: false,
+      listings: 0,
+      refusal: null,
       result: null,
       fence: 0n,
       leaseUntil: null,
@@ -533,9 +560,9 @@ export class WorkingSet {
   }
 
   /** One refund at the provider is one of ours: whoever has the id keeps it. */
-  private bindProviderId(refund: Refund): void {
+  private bindProviderId(refund: Refund, before: string | null): void {
     const { account: at, provider, providerRefundId: id } = refund;
-    if (id === null || this.byProviderId.has(nameOf(at, provider, id))) return;
+    if (id === null || id === before || this.byProviderId.has(nameOf(at, provider, id))) return;
     this.byProviderId.set(nameOf(at, provider, id), refund.id);
     this.changes.newProviderRefunds.push({ account: at, provider, id, refundId: refund.id, attempt: refund.attempt });
   }

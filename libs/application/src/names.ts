@@ -4,7 +4,7 @@ import type { PaymentName } from '#application/book';
 import type { Providers } from '#application/providers';
 
 /** The name space of every id we derive. Changing it would give redelivered commands new ids, and so new provider keys. */
-const REDRESS = '6f0c8a52-8f7e-5a0e-9d55-0d3f5a1c7b11';
+export const REDRESS = '6f0c8a52-8f7e-5a0e-9d55-0d3f5a1c7b11';
 
 /**
  * A command's id, from who sent it and the key they gave it; a requested refund has the same. A redelivery, even after a restore from
@@ -15,6 +15,8 @@ export function commandId(account: string, door: 'http' | 'kafka', source: strin
 }
 
 export const refundIdOf = (uuid: string): string => `rf_${uuid.replaceAll('-', '')}`;
+
+export const isRefundId = (text: string): boolean => /^rf_[0-9a-f]{32}$/.test(text);
 
 /** The id of a refund that was found at a provider. */
 export function discoveredId(account: string, provider: string, providerRefundId: string): string {

@@ -1,8 +1,13 @@
 import type { Payment } from '#domain/payment/payment';
-import type { Refund } from '#domain/refund/refund';
+import type { CallLimits } from '#domain/ports/refund-provider';
+import type { Refund, RefundReport } from '#domain/refund/refund';
 
-/** `refund.send` moves money; the others only look. */
-export type OperationKind = 'refund.send' | 'refund.read' | 'payment.read';
+/**
+ * `refund.send` moves money; the others only look. A send that must not be repeated becomes `refund.find`: it keeps its lane, and reads
+ * what became of its attempt. `refunds.list` is the sweep over an account. Each kind is one endpoint at its provider, or has its share of one.
+ */
+export const operationKinds = ['refund.send', 'refund.find', 'refund.read', 'payment.read', 'refunds.list'] as const;
+export type OperationKind = (typeof operationKinds)[number];
 
 /**
  * One thing to send to or read from a provider: evidence, recovery point and queue in a row. Sends of one payment stand in one lane and
@@ -13,7 +18,7 @@ export interface Operation {
   readonly account: string;
   readonly provider: string;
   readonly kind: OperationKind;
-  /** What is sent or read: our refund's id, the provider's refund id, or the payment's name. */
+  /** What is sent or read: our refund's id, the provider's refund id, the payment's name, or which sweep. */
   readonly target: string;
   readonly refundId: string | null;
   readonly paymentKey: string | null;
@@ -34,6 +39,12 @@ export interface Operation {
   readonly state: 'open' | 'parked' | 'done' | 'dropped';
   /** Asked for again while a reading was under way, so that one reading is not enough. */
   readonly again: boolean;
+  /** Complete lists in which a lost attempt was looked for in vain, since its key can no longer be used. */
+  readonly listings: number;
+  /** The provider's no that is to be judged again with fresh facts. */
+  readonly refusal: Refusal | null;
+  /** How far a sweep has come. */
+  readonly sweep: Sweep | null;
   /** How it ended or why it waits, in a word and a sentence. */
   readonly result: string | null;
   /** Rises with every claim; who holds an older one may no longer steer the operation. */
@@ -43,8 +54,22 @@ export interface Operation {
   readonly doneAt: Date | null;
 }
 
+export type Refusal = NonNullable<RefundReport['refusal']>;
+
+/** A walk over an account's refunds made since then. Times are RFC 3339. */
+export interface Sweep {
+  readonly since: string;
+  readonly begunAt: string;
+  /** Where the next page begins; null at the first. */
+  readonly after: string | null;
+}
+
 /** Whether it is still to be done, be it after a person has mended what keeps it. */
 export const isOpen = (operation: Operation): boolean => operation.state === 'open' || operation.state === 'parked';
+
+/** What turns a send that must not be repeated into the search for what became of it. */
+export const searchOf = (payment: Payment) =>
+  ({ kind: 'refund.find', target: payment.name, leaseUntil: null, priority: priorities.waitingRead }) as const;
 
 /** Who goes first when more is due than can be called: what waits for an answer, then sends, then polls. */
 export const priorities = { send: 10, waitingRead: 20, noticeRead: 30, poll: 40 } as const;
@@ -56,10 +81,62 @@ export interface Claimed {
   readonly payment: Payment | null;
 }
 
-/** The queue side of the operations table. Claiming takes no other lock than the rows themselves, and skips what others hold. */
+/** An operation that was claimed, and how soon it may be called. */
+export interface Due extends Operation {
+  readonly inMs: number;
+}
+
+/** What shares one limit of its own: the operations of one kind for one account. */
+export type Endpoint = Pick<Operation, 'account' | 'provider' | 'kind'>;
+
+export interface AccountLimits extends CallLimits {
+  readonly account: string;
+  readonly provider: string;
+}
+
+/** What an operation's requests met with, as far as it concerns the limiter. */
+export interface Met {
+  /** Requests that a limiter of the provider's turned away. */
+  readonly limited: number;
+  /** Requests that found their object locked: no limit, and no reason to be slower. */
+  readonly locked: number;
+  /** Requests beside the one that was claimed, such as further pages. */
+  readonly more: number;
+}
+
+/**
+ * How calls are spread, in real time: pacing has nothing to do with the clock that leases and events go by, and which tests move.
+ * docs/decisions/0013 says why these.
+ */
+export const pacing = {
+  /** Calls are given out this far ahead, each with its moment. */
+  aheadMs: 400,
+  /** This much of what was not used may be caught up at once. */
+  burstMs: 200,
+  /** What is left of the rate after a limiter of the provider's has spoken, at most once per `deafMs`: what was under way is no news. */
+  slower: 0.7,
+  deafMs: 1_000,
+  slowest: 0.05,
+  /** This part of the full rate comes back with each second. */
+  recovery: 0.02,
+  /** A kind of operation that got nothing while its account made so many calls is served once before the more urgent. */
+  patience: 10,
+} as const;
+
+/**
+ * The queue side of the operations table, and the limiter in front of the providers, which all workers share. Claiming takes no other
+ * locks than the limits and the rows themselves, and skips what others hold.
+ */
 export abstract class OperationQueue {
-  /** Takes up to `limit` due heads for `leaseMs`, by the database's clock. Readings are counted as begun with that. */
-  abstract claim(limit: number, leaseMs: number): Promise<Operation[]>;
+  /** Sets how often accounts may be called. What belongs to no such account is not held up. */
+  abstract limit(accounts: readonly AccountLimits[]): Promise<void>;
+  /**
+   * Takes up to `limit` due heads for `leaseMs`, by the database's clock, and only as many as may be called soon. Accounts share a round
+   * evenly; within an account goes first what is urgent. `full` is left out. Readings are counted as begun with that.
+   */
+  abstract claim(limit: number, leaseMs: number, full?: readonly Endpoint[]): Promise<Due[]>;
+  /** Slows an endpoint down where a limiter has spoken, and counts what else its calls met with. */
+  abstract meet(endpoint: Endpoint, met: Met): Promise<void>;
   /** Keeps what is still in flight; what was taken over meanwhile is not renewed. */
   abstract renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void>;
   /** Hands back what was claimed and not begun. */

@@ -1,20 +1,38 @@
+import type { AccountLimits } from '#application/operations';
 import type { ProviderNotices } from '#domain/ports/provider-notices';
+import type { RefundList } from '#domain/ports/refund-list';
 import type { RefundProvider } from '#domain/ports/refund-provider';
 
 /** The configured accounts, and what speaks to each. */
 export class Providers {
   private readonly refunds: ReadonlyMap<string, RefundProvider>;
   private readonly notices: ReadonlyMap<string, ProviderNotices>;
+  private readonly listed: ReadonlyMap<string, RefundList>;
 
-  constructor(refunds: readonly RefundProvider[], notices: readonly ProviderNotices[]) {
+  constructor(
+    refunds: readonly RefundProvider[],
+    notices: readonly ProviderNotices[],
+    readonly lists: readonly RefundList[],
+  ) {
     const byName = <T extends { provider: string; account: string }>(all: readonly T[]) =>
       new Map(all.map((one) => [`${one.account}:${one.provider}`, one]));
     this.refunds = byName(refunds);
     this.notices = byName(notices);
+    this.listed = byName(lists);
+  }
+
+  /** How often each account may be called. */
+  limits(): AccountLimits[] {
+    return [...this.refunds.values()].map(({ account, provider, limits }) => ({ account, provider, ...limits }));
   }
 
   refundsOf(account: string, provider: string): RefundProvider | undefined {
     return this.refunds.get(`${account}:${provider}`);
+  }
+
+  /** Undefined where nothing can be listed. */
+  listOf(account: string, provider: string): RefundList | undefined {
+    return this.listed.get(`${account}:${provider}`);
   }
 
   noticesOf(account: string, provider: string): ProviderNotices | undefined {

@@ -2,20 +2,31 @@
  * What a provider answered, however it was asked, becomes reports, and reports go through the one decision. The operation ends or runs
  * again in the same transaction, so that after a crash at any line either both happened or neither did.
  */
-import { addPaymentRead, addRefundRead, admitWaiting } from '#application/admission';
+import { addPaymentRead, addRefundRead, addSend, admitWaiting } from '#application/admission';
 import type { Book, Cause, Disposition, KeptCall, PaymentName, ProviderRefundName, Want, WorkingSet } from '#application/book';
-import { discoveredId, paymentName } from '#application/names';
-import { isOpen, priorities, type Claimed, type Operation } from '#application/operations';
+import { discoveredId, isRefundId, paymentName } from '#application/names';
+import { isOpen, priorities, searchOf, type Claimed, type Operation, type Refusal } from '#application/operations';
+import { nextSweep } from '#application/sweeps';
 import type { Providers } from '#application/providers';
+import type { ListAnswer } from '#domain/ports/refund-list';
 import type { FoundRefund, NoAnswer, PaymentAnswer, ReadAnswer, SendAnswer } from '#domain/ports/refund-provider';
-import { recordAbsence, recordFacts, type Payment } from '#domain/payment/payment';
-import { discovered, recordReport, type Attention, type Refund, type RefundReport } from '#domain/refund/refund';
+import { recordAbsence, recordFacts, room, type Payment } from '#domain/payment/payment';
+import {
+  discovered,
+  isKnown,
+  recordReport,
+  startOver,
+  type Attention,
+  type Refund,
+  type RefundReport,
+} from '#domain/refund/refund';
 
 /** An operation's call that has come back, or has not in time. */
 export type Answered = { readonly claimed: Claimed; readonly calls: readonly KeptCall[] } & (
   | { readonly kind: 'refund.send'; readonly answer: SendAnswer }
   | { readonly kind: 'refund.read'; readonly answer: ReadAnswer }
-  | { readonly kind: 'payment.read'; readonly answer: PaymentAnswer }
+  | { readonly kind: 'payment.read' | 'refund.find'; readonly answer: PaymentAnswer }
+  | { readonly kind: 'refunds.list'; readonly answer: ListAnswer }
 );
 
 export class RecordAnswers {
@@ -45,7 +56,11 @@ export class RecordAnswers {
         if (id !== null) providerRefunds.push({ account, provider, id });
       };
       const name = (payment: string) => paymentName(this.providers, account, provider, payment);
-      if (kind === 'payment.read') {
+      if (kind === 'refunds.list') {
+        if (answer.kind !== 'page') continue;
+        answer.refunds.forEach(want);
+        payments.push(...answer.refunds.flatMap(({ payment }) => (payment === null ? [] : [name(payment)])));
+      } else if (kind === 'payment.read' || kind === 'refund.find') {
         payments.push(name(target));
         if (answer.kind !== 'found') continue;
         payments.push(name(answer.facts.name));
@@ -76,20 +91,36 @@ export class RecordAnswers {
         return this.read(set, turn, answered.answer);
       case 'payment.read':
         return this.paymentRead(set, turn, answered.answer);
+      case 'refund.find':
+        return this.searched(set, turn, answered.answer);
+      case 'refunds.list':
+        return this.listed(set, turn, answered.answer);
     }
   }
 
   private sent(set: WorkingSet, turn: Turn, answer: SendAnswer): void {
     const { operation, cause } = turn;
-    if (answer.kind !== 'report') return turn.noAnswer(answer);
-    const before = set.kept(operation.target).refund;
+    if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
+    const before = set.kept(operation.refundId ?? operation.target).refund;
+    if (answer.kind === 'spent') {
+      this.believe(set, before, unknown(before, set.now), cause);
+      // Its webhook is probably on the way. A key that was spent before its first use is a matter for a person at once.
+      return turn.findOut(answer.why, operation.tries > 1 ? 5 * minute : 0);
+    }
+    const { refusal, says } = answer.report;
+    const payment = set.payment(before.paymentKey);
+    if (refusal !== null && overAmount.has(refusal.code) && before.attempt === 1 && payment.basis === 'provider') {
+      return turn.judgeAgain(refusal);
+    }
     const after = this.believe(set, before, answer.report, cause);
-    if (answer.report.says === 'unknown') {
+    if (says === 'unknown') {
       if (operation.tries >= triesBeforeAPersonLooks) askAPerson(set, after, 'outcome_unknown', cause);
+      // The same key may bring the same broken answer for a day (a saved 500), while the payment's list shows what there is.
+      if (operation.tries > 1 && payment.basis === 'provider') addPaymentRead(set, payment);
       return turn.later('unknown');
     }
-    turn.done(answer.report.says);
-    followUp(set, after);
+    turn.done(says);
+    this.followUp(set, after);
   }
 
   private read(set: WorkingSet, turn: Turn, answer: ReadAnswer): void {
@@ -114,31 +145,92 @@ export class RecordAnswers {
     if (payment.readAt === null) addPaymentRead(set, payment);
     turn.dispose(refund.changed ? 'applied' : 'stale', refund.id);
     const now = set.kept(refund.id).refund;
-    if (isOpenAtProvider(now)) return turn.again(pollDelay(now, set.now), now.status);
+    const delay = this.lookAgainIn(now, set.now);
+    if (delay !== null) return turn.again(delay, now.status);
     turn.done(answer.refund.report.says);
   }
 
   private paymentRead(set: WorkingSet, turn: Turn, answer: PaymentAnswer): void {
-    const { operation, cause } = turn;
-    const { account, provider, target } = operation;
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
     if (answer.kind === 'unread') return turn.later(answer.why);
+    const { changed } = this.readInto(set, turn, answer);
+    turn.dispose(answer.kind === 'absent' ? 'unknown' : changed ? 'applied' : 'stale', null);
+    turn.done(answer.kind);
+  }
+
+  /** What a reading shows of a payment and its refunds; then whoever waited for it is decided. */
+  private readInto(set: WorkingSet, turn: Turn, answer: Read): { payment: Payment; changed: boolean } {
+    const { operation, cause } = turn;
+    const { account, provider, target } = operation;
     const heard = set.paymentCalled({ account, provider, name: target });
     if (answer.kind === 'absent') {
       set.setPayment(recordAbsence(heard, answer.at));
       admitWaiting(set, heard.key, cause, this.providers);
-      turn.dispose('unknown', null);
-      return turn.done('absent');
+      return { payment: set.payment(heard.key), changed: true };
     }
     const { facts } = answer;
-    const own = paymentName(this.providers, account, provider, facts.name);
-    const payment = set.settle(heard, own, facts.aliases);
+    const payment = set.settle(heard, paymentName(this.providers, account, provider, facts.name), facts.aliases);
     set.setPayment(recordFacts(payment, facts));
     let changed = false;
     for (const found of answer.refunds) changed = this.take(set, set.payment(payment.key), found, cause).changed || changed;
     admitWaiting(set, payment.key, cause, this.providers);
-    turn.dispose(changed ? 'applied' : 'stale', null);
-    turn.done('found');
+    return { payment: set.payment(payment.key), changed };
+  }
+
+  /**
+   * A reading for an attempt that must not be sent again. What it shows is believed. What it does not show proves the attempt was without
+   * effect when the provider had refused it, or when its key is over and several complete lists, some time apart, have nothing of it.
+   */
+  private searched(set: WorkingSet, turn: Turn, answer: PaymentAnswer): void {
+    const { operation, cause } = turn;
+    if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
+    if (answer.kind === 'unread') return turn.later(answer.why);
+    const { payment } = this.readInto(set, turn, answer);
+    const refund = set.kept(operation.refundId ?? '').refund;
+    const lost = refund.status === 'submitted' || refund.status === 'outcome_unknown';
+    if (!lost || refund.attempt !== operation.attempt) return turn.done(refund.status);
+    const { refusal } = operation;
+    if (refusal !== null) {
+      turn.done(refusal.code);
+      if (answer.kind === 'found' && room(payment) >= 0n && payment.refusal === null) return this.sendAnew(set, turn, refund);
+      this.believe(set, refund, { ...unknown(refund, set.now), says: 'refused', refusal }, cause);
+      return;
+    }
+    if (answer.kind === 'absent' || answer.facts.basis !== 'provider') {
+      const isListed = this.providers.listOf(operation.account, operation.provider) !== undefined;
+      return turn.leaveToAPerson(isListed ? 'the payment is not there any more' : 'nothing can be listed that would show it');
+    }
+    const keyLifeMs = this.providers.refundsOf(operation.account, operation.provider)?.keyLifeMs ?? Number.POSITIVE_INFINITY;
+    const isOver = set.now.getTime() - (operation.firstSentAt ?? set.now).getTime() > keyLifeMs + hour;
+    const listings = operation.listings + (isOver ? 1 : 0);
+    if (listings < listingsThatProve) return turn.lookAgain(listings, 10 * minute);
+    turn.done(`${listings} complete lists do not show it`);
+    this.sendAnew(set, turn, refund);
+  }
+
+  /** Not for a worker whose operation was taken over: whoever holds it does so. */
+  private sendAnew(set: WorkingSet, turn: Turn, refund: Refund): void {
+    if (!turn.held) return;
+    set.record(refund.id, startOver(refund, set.now), turn.cause);
+    addSend(set, refund.id);
+  }
+
+  /** A page of the sweep. What we know of is believed at once; for what we do not, its whole payment is read. */
+  private listed(set: WorkingSet, turn: Turn, answer: ListAnswer): void {
+    const { operation, cause } = turn;
+    const { account, provider } = operation;
+    if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
+    if (answer.kind === 'unread') return turn.later(answer.why);
+    for (const found of answer.refunds) {
+      const known = this.ours(set, account, provider, found);
+      if (known === undefined) {
+        const payment = this.paymentOf(set, account, provider, found.payment);
+        if (payment !== null) addPaymentRead(set, payment);
+      } else if (!isKnown(known, found.report)) {
+        this.followUp(set, this.believe(set, known, found.report, cause));
+      }
+    }
+    turn.swept(answer.next);
   }
 
   /** A refund as the provider has it: ours by its metadata or id, or else somebody else's, which counts all the same. */
@@ -146,19 +238,21 @@ export class RecordAnswers {
     const known = this.ours(set, payment.account, payment.provider, found);
     if (known !== undefined) {
       const after = this.believe(set, known, found.report, cause);
-      followUp(set, after);
+      this.followUp(set, after);
       return { id: known.id, changed: after !== known };
     }
     const providerRefundId = found.report.providerRefundId;
     if (providerRefundId === null) throw new Error(`a refund of payment ${payment.name} was found without an id`);
     const { account, provider } = payment;
-    const id = discoveredId(account, provider, providerRefundId);
+    // One that names ours may be ours from before a restore: the command will come again, and must find it under the id it makes.
+    const id =
+      found.refundId !== null && isRefundId(found.refundId) ? found.refundId : discoveredId(account, provider, providerRefundId);
     const refund = discovered(
       { id, account, provider, paymentKey: payment.key, namedPayment: payment.name, report: found.report },
       set.now,
     );
     set.addRefund(refund, null, cause);
-    followUp(set, refund);
+    this.followUp(set, refund);
     return { id, changed: true };
   }
 
@@ -178,17 +272,37 @@ export class RecordAnswers {
     // What the provider has, or what has ended, must not be sent again: the key may be forgotten by then.
     const sendable = after.status === 'approved' || after.status === 'submitted' || after.status === 'outcome_unknown';
     for (const send of set.openOperations(refund.id)) {
-      if (send.kind === 'refund.send' && !sendable)
-        set.changeOperation(send.id, { state: 'done', doneAt: set.now, result: report.says });
+      if (send.lane !== null && !sendable) set.changeOperation(send.id, { state: 'done', doneAt: set.now, result: report.says });
     }
     return after;
+  }
+
+  private followUp(set: WorkingSet, refund: Refund): void {
+    const delay = this.lookAgainIn(refund, set.now);
+    if (delay === null || refund.providerRefundId === null) return;
+    const { account, provider, providerRefundId, id: refundId, paymentKey } = refund;
+    const runAt = new Date(set.now.getTime() + delay);
+    addRefundRead(set, { account, provider, providerRefundId, refundId, paymentKey }, runAt, priorities.poll);
+  }
+
+  /**
+   * When a refund is to be read again in case a webhook is lost: soon at first, then ever more slowly, while the provider has not finished.
+   * One that has succeeded can still come back for a month; the sweep sees that where refunds can be listed, elsewhere it is read by its id.
+   */
+  private lookAgainIn(refund: Refund, now: Date): number | null {
+    if (refund.providerRefundId === null) return null;
+    const age = now.getTime() - refund.updatedAt.getTime();
+    if (refund.status === 'pending' || refund.status === 'requires_action') return Math.min(6 * hour, Math.max(15 * second, age));
+    const isSwept = this.providers.listOf(refund.account, refund.provider) !== undefined;
+    return refund.status === 'succeeded' && !isSwept && age < 35 * day ? Math.max(day, age) : null;
   }
 }
 
 /** One operation's own columns, steered only by who still holds it: a late answer is believed, but moves no operation that was taken over. */
 class Turn {
   readonly cause: Cause;
-  private readonly held: boolean;
+  /** Whether this worker still steers the operation. */
+  readonly held: boolean;
 
   constructor(
     private readonly set: WorkingSet,
@@ -221,12 +335,58 @@ class Turn {
   }
 
   noAnswer(answer: NoAnswer): void {
-    if (answer.kind === 'later') return this.later(answer.why);
+    if (answer.kind === 'later' && answer.limit !== 'rate') return this.later(answer.why);
+    // Nothing was done with the key; where no earlier send is in doubt, its life has not begun.
+    const { firstSentAt, lastSentAt, kind } = this.operation;
+    if (kind === 'refund.send' && firstSentAt?.getTime() === lastSentAt?.getTime()) this.change({ firstSentAt: null });
+    if (answer.kind === 'parked') return this.park(answer.why, 'operation_parked');
+    // How fast to come back after a limit is the limiter's affair, for the account as a whole.
+    this.again(second * (0.5 + this.chance()), answer.why);
+  }
+
+  /** Nothing is sent under its key any more: the same operation looks for what became of it. */
+  findOut(why: string, delayMs: number): void {
+    if (this.operation.kind === 'refund.send') this.turnInto({ result: why, runAt: this.set.later(delayMs) });
+  }
+
+  /** The provider saw less room than we did: the payment is read, and what it then shows decides. */
+  judgeAgain(refusal: Refusal): void {
+    if (this.operation.kind === 'refund.send') this.turnInto({ result: refusal.code, refusal, runAt: this.set.now });
+  }
+
+  lookAgain(listings: number, delayMs: number): void {
+    this.change({ listings });
+    this.again(delayMs, `looked for, and not found ${listings} times since its key is over`);
+  }
+
+  leaveToAPerson(why: string): void {
+    this.park(why, 'outcome_unknown');
+  }
+
+  /** The next page now; after the last one the next sweep, from a little before this one began. */
+  swept(next: string | null): void {
+    const { sweep, target } = this.operation;
+    if (sweep === null || !this.held) return;
+    if (next !== null) {
+      this.change({ sweep: { ...sweep, after: next } });
+      return this.again(0, 'under way');
+    }
+    const following = nextSweep(target, sweep, this.set.now);
+    this.change({ sweep: following });
+    this.again(Date.parse(following.begunAt) - this.set.now.getTime(), 'through');
+  }
+
+  private turnInto(change: Partial<Operation>): void {
+    const refund = this.set.kept(this.operation.target).refund;
+    this.change({ ...searchOf(this.set.payment(refund.paymentKey)), ...change });
+  }
+
+  private park(why: string, attention: Attention): void {
     if (!this.held || !isOpen(this.operation)) return;
-    this.change({ state: 'parked', leaseUntil: null, result: answer.why });
-    const { refundId, kind } = this.operation;
-    const refund = refundId === null || kind !== 'refund.send' ? undefined : this.set.refund(refundId);
-    if (refund !== undefined) askAPerson(this.set, refund, 'operation_parked', this.cause);
+    this.change({ state: 'parked', leaseUntil: null, result: why });
+    const { refundId, lane } = this.operation;
+    const refund = refundId === null || lane === null ? undefined : this.set.refund(refundId);
+    if (refund !== undefined) askAPerson(this.set, refund, attention, this.cause);
   }
 
   /** Deliveries that waited for this reading. When it is to be repeated, or was taken over, the next one disposes of them. */
@@ -240,7 +400,15 @@ class Turn {
 }
 
 const second = 1_000;
-const hour = 3_600 * second;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/** How many complete lists without an attempt prove that it had no effect. */
+const listingsThatProve = 3;
+
+/** The provider saw less to refund than we did. */
+const overAmount: ReadonlySet<string> = new Set(['amount_exceeds_available', 'nothing_left_to_refund']);
 
 /** Some two minutes. What nobody can tell by then is tried on, and shown to a person as well. */
 const triesBeforeAPersonLooks = 8;
@@ -251,23 +419,14 @@ export function askAPerson(set: WorkingSet, refund: Refund, attention: Attention
   set.record(refund.id, [{ type: 'attention_needed', at: set.now, changes: { attention } }], cause);
 }
 
-const isOpenAtProvider = (refund: Refund) =>
-  refund.providerRefundId !== null && (refund.status === 'pending' || refund.status === 'requires_action');
-
-/** A refund that the provider has not finished is polled, in case its webhook is lost: soon at first, then ever more slowly. */
-function pollDelay(refund: Refund, now: Date): number {
-  const age = now.getTime() - refund.updatedAt.getTime();
-  return Math.min(6 * hour, Math.max(15 * second, age));
-}
-
-function followUp(set: WorkingSet, refund: Refund): void {
-  if (!isOpenAtProvider(refund) || refund.providerRefundId === null) return;
-  const { account, provider, providerRefundId, id: refundId, paymentKey } = refund;
-  const runAt = new Date(set.now.getTime() + pollDelay(refund, set.now));
-  addRefundRead(set, { account, provider, providerRefundId, refundId, paymentKey }, runAt, priorities.poll);
-}
+type Read = Extract<PaymentAnswer, { kind: 'found' | 'absent' }>;
 
 function absent(refund: Refund, at: Date): RefundReport {
+  return { ...unknown(refund, at), says: 'absent', providerRefundId: refund.providerRefundId };
+}
+
+/** That nobody can tell what became of the attempt. */
+export function unknown(refund: Refund, at: Date): RefundReport {
   const { attempt, providerRefundId } = refund;
   const nothing = {
     providerStatus: null,
@@ -278,5 +437,5 @@ function absent(refund: Refund, at: Date): RefundReport {
     bankReference: null,
     refusal: null,
   };
-  return { says: 'absent', attempt, providerRefundId, ...nothing, at };
+  return { says: 'unknown', attempt, providerRefundId, ...nothing, at };
 }

@@ -20,7 +20,7 @@ import { digestOf, paymentName, refundIdOf } from '#application/names';
 import { publicRefund } from '#application/messages';
 import type { Providers } from '#application/providers';
 import { steer } from '#application/steering';
-import { requested, type Refund } from '#domain/refund/refund';
+import { claimed, requested, type Refund } from '#domain/refund/refund';
 
 /** A command that could be read, with who sent it. */
 export interface ReceivedCommand {
@@ -34,6 +34,8 @@ export interface ReceivedCommand {
   readonly body: RefundCommand;
   readonly correlationId: string | null;
   readonly traceparent: string | null;
+  /** How long ago it was sent, where the door can tell. */
+  readonly ageMs?: number;
 }
 
 /** A record that is no command: its bytes go to the dead letters, and where it can be told who sent it, its sender hears of it. */
@@ -182,9 +184,15 @@ export class RefundCommands {
       correlationId: command.correlationId,
       traceparent: command.traceparent,
       repeats: 0,
+      late: (command.ageMs ?? 0) > provider.keyLifeMs,
     };
     const cause: Cause = { causationId: command.key };
     const holder = body.reference === undefined ? undefined : set.refundWithReference(account, body.reference);
+    const met = set.refund(id);
+    if (met !== undefined) {
+      set.claim(id, claimed(met, order, set.now), origin, cause);
+      return answerFor(set, set.kept(id).refund);
+    }
     set.addRefund(requested(order, set.now), origin, cause);
     if (holder !== undefined) {
       const detail = `Refund ${holder} of this account has the reference ${body.reference}.`;

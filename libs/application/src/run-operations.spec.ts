@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Book } from '#application/book';
 import { Unavailable } from '#application/errors';
-import { OperationQueue } from '#application/operations';
+import { OperationQueue, pacing } from '#application/operations';
 import { RefundProvider } from '#domain/ports/refund-provider';
 import { RedressInMemory, type Outside } from '../../../test/fakes/redress-in-memory.js';
 import type { Fate } from '../../../test/fakes/scripted-provider.js';
 
-const hour = 3_600_000;
+const minute = 60_000;
+const hour = 60 * minute;
 
 let redress: RedressInMemory;
 beforeEach(() => {
@@ -40,6 +41,29 @@ describe('A send', () => {
     const id = await redress.refund('pi_1', 100);
     await redress.workFor(60_000);
     expect(redress.told(id)).toEqual(['requested', 'approved', 'submitted', 'succeeded']);
+  });
+
+  it('that limits hold back again and again is made in the end, and shown to nobody', async () => {
+    redress.provider.nextSends(...Array.from<Fate>({ length: 40 }).fill('later'));
+    const id = await redress.refund('pi_1', 100);
+    await redress.workFor(120_000, 100);
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', attempt: 1, attention: null });
+    expect(redress.provider.refunds).toHaveLength(1);
+  });
+
+  it('slows its account down when the limiter has spoken, and not when it met a lock', async () => {
+    const limit = () => redress.stores.limits.get('default:stripe:refund.send');
+    redress.provider.nextSends('locked', 'locked');
+    await redress.refund('pi_1', 100);
+    await redress.workFor(60_000);
+    expect(limit()).toMatchObject({ share: 1, limited: 0, locked: 2 });
+    redress.provider.nextSends('later');
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    expect(limit()).toMatchObject({ share: pacing.slower, limited: 1, locked: 2 });
+    expect(redress.stores.limits.get('default:stripe:payment.read')).toMatchObject({ share: 1, limited: 0, locked: 0 });
+    await redress.workFor(60_000);
+    expect(redress.of(id).status).toBe('succeeded');
   });
 
   it('that the provider refuses gives the room back', async () => {
@@ -91,20 +115,79 @@ describe('A send', () => {
     expect(redress.open()).toEqual([]);
   });
 
-  it('is left to a person when its key may be forgotten and no list shows it', async () => {
+  it('is made anew once its key is over and several complete lists, some time apart, do not show it', async () => {
     redress.provider.nextSends('call_lost');
     const id = await redress.refund('pi_1', 100);
     await redress.work();
     redress.pass(30 * hour);
     await redress.work();
-    await redress.order('Sync', id);
-    await redress.workFor(hour);
-    expect(redress.provider.refunds).toEqual([]);
-    expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown', attention: 'outcome_unknown', holds: 'reserved' });
-    await redress.order('Resolve', id, { outcome: 'not_created', reason: 'not in the dashboard' });
-    await redress.order('Retry', id);
     await redress.work();
+    await redress.order('Sync', id);
+    redress.pass(9 * minute);
+    await redress.work();
+    expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown', attempt: 1, holds: 'reserved' });
+    expect(redress.provider.refunds).toEqual([]);
+    await redress.workFor(20 * minute);
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', attempt: 2, attention: null });
+    expect(redress.told(id)).toEqual([
+      'requested',
+      'approved',
+      'submitted',
+      'outcome_unknown',
+      'approved',
+      'outcome_resolved',
+      'submitted',
+      'succeeded',
+    ]);
+    expect(redress.provider.refunds.map(({ key }) => key)).toEqual([`refund:${id}:2`]);
+    expect(redress.open()).toEqual([]);
+  });
+
+  it('is not made anew while lists cannot be read to their end, or before its key is over', async () => {
+    redress.provider.nextSends('call_lost');
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    redress.pass(23 * hour + minute);
+    await redress.workFor(50 * minute);
+    expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown', attempt: 1 });
+    redress.provider.nextReads(...Array.from<Fate>({ length: 200 }).fill('answer_lost'));
+    await redress.workFor(2 * hour);
+    expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown', attempt: 1 });
+    redress.provider.nextReads();
+    await redress.workFor(hour);
     expect(redress.of(id)).toMatchObject({ status: 'succeeded', attempt: 2 });
+  });
+
+  it('whose answer is broken time and again is found in its payment’s list', async () => {
+    redress.provider.nextSends('answer_lost', ...Array.from<Fate>({ length: 60 }).fill('answer_lost'));
+    const id = await redress.refund('pi_1', 100);
+    await redress.workFor(minute);
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: 're_1', attention: null });
+    expect(redress.open()).toEqual([]);
+  });
+
+  it('that the provider sees no room for is decided again with fresh facts', async () => {
+    redress.provider.pay('pi_2', { amount: 10_000n, currency: 'USD' });
+    const first = await redress.refund('pi_2', 1000);
+    await redress.work();
+    redress.provider.refundOutside('pi_2', 5000n);
+    const [tooMuch, fits] = [await redress.refund('pi_2', 4500), await redress.refund('pi_2', 4000)];
+    await redress.work();
+    expect(redress.of(first).status).toBe('succeeded');
+    expect(redress.of(tooMuch)).toMatchObject({ status: 'rejected', rejection: { code: 'amount_exceeds_available' } });
+    expect(redress.of(fits)).toMatchObject({ status: 'succeeded' });
+    expect(redress.payment('pi_2')).toMatchObject({ refunded: 10_000n, reserved: 0n });
+    expect(redress.all().filter(({ origin }) => origin === 'discovered')).toHaveLength(1);
+  });
+
+  it('that waited parked for a key of its provider does not look forgotten when the key is mended', async () => {
+    redress.provider.nextSends('parked');
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    redress.pass(50 * hour);
+    await redress.order('Sync', id);
+    await redress.work();
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', attempt: 1 });
   });
 
   it('is parked where the account cannot be called, and goes on when a person has mended it', async () => {
@@ -128,6 +211,167 @@ describe('A send', () => {
     await redress.workFor(12 * hour);
     expect(redress.of(id)).toMatchObject({ status: 'succeeded', bankReference: '7420' });
     expect(redress.open()).toEqual([]);
+  });
+});
+
+describe('Where nothing can be listed, a send', () => {
+  beforeEach(() => {
+    redress = new RedressInMemory({ lists: false });
+    redress.provider.pay('pi_1', { amount: 10_000n, currency: 'USD' });
+  });
+  const sends = () => redress.provider.calls.filter(({ what }) => what === 'send').length;
+
+  it('whose key is spent waits for its webhook, and is then known by what it carries', async () => {
+    redress.provider.nextSends('answer_lost');
+    const id = await redress.refund('pi_1', 100);
+    await redress.workFor(minute);
+    expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown', attention: null });
+    await redress.notice('n-1', redress.aboutRefund('re_1', { payment: 'pi_1', refundId: id }));
+    await redress.work();
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: 're_1' });
+    expect(sends()).toBe(2);
+    expect(redress.dispositions()).toEqual(['applied']);
+  });
+
+  it('whose key is spent and whose webhook is lost is for a person, and never sent again', async () => {
+    redress.provider.nextSends('answer_lost');
+    const id = await redress.refund('pi_1', 100);
+    await redress.workFor(10 * minute);
+    await redress.order('Sync', id);
+    await redress.workFor(50 * hour);
+    expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown', attention: 'outcome_unknown', holds: 'reserved' });
+    expect(redress.open()).toEqual(['refund.find pi_1 parked']);
+    expect(sends()).toBe(2);
+    expect(
+      await redress.order('Resolve', id, { outcome: 'succeeded', providerRefundId: 're_1', reason: 'Zamp said so' }),
+    ).toBeNull();
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', attention: null });
+  });
+
+  it('whose key may be forgotten is for a person, and made anew only by one', async () => {
+    redress.provider.nextSends('call_lost');
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    redress.pass(30 * hour);
+    await redress.workFor(5 * hour);
+    expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown', attention: 'outcome_unknown', attempt: 1 });
+    expect(sends()).toBe(1);
+    await redress.order('Resolve', id, { outcome: 'not_created', reason: 'Zamp has nothing of it' });
+    await redress.order('Retry', id);
+    await redress.work();
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', attempt: 2 });
+  });
+
+  it('of an unknown outcome keeps every further refund of its payment out, with a code that says so', async () => {
+    redress.provider.nextSends('answer_lost');
+    const [unknown, before] = [await redress.refund('pi_1', 100), await redress.refund('pi_1', 200)];
+    await redress.workFor(minute);
+    const after = await redress.refund('pi_1', 300);
+    expect(redress.of(after)).toMatchObject({ status: 'rejected', rejection: { code: 'outcome_unknown_blocks_payment' } });
+    expect(redress.of(before).status).toBe('approved');
+    await redress.order('Resolve', unknown, { outcome: 'failed', reason: 'Zamp said so' });
+    await redress.work();
+    expect(redress.of(before).status).toBe('succeeded');
+    expect(redress.of(await redress.refund('pi_1', 400)).status).toBe('approved');
+  });
+
+  it('that has succeeded is read again for a month, since a bank may send it back', async () => {
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    redress.provider.bankSays('re_1', 'failed', { failureCode: 'returned' });
+    await redress.workFor(3 * 24 * hour);
+    expect(redress.of(id)).toMatchObject({ status: 'reversed', attention: 'late_reversal', holds: 'nothing' });
+    const other = await redress.refund('pi_1', 200);
+    await redress.workFor(60 * 24 * hour, 100);
+    expect(redress.of(other).status).toBe('succeeded');
+    expect(redress.open()).toEqual([]);
+    expect(redress.provider.calls.filter(({ what, of }) => what === 'read' && of === 're_2').length).toBeLessThan(10);
+  });
+});
+
+describe('A sweep', () => {
+  it('finds what others refunded although no webhook came, also of a payment nobody had heard of', async () => {
+    await redress.process().beginSweeps();
+    redress.provider.pay('pi_2', { amount: 10_000n, currency: 'USD' });
+    await redress.work();
+    for (const amount of [1000n, 500n, 1500n]) redress.provider.refundOutside('pi_2', amount);
+    await redress.workFor(16 * minute);
+    expect(redress.payment('pi_2')).toMatchObject({ captured: 10_000n, refunded: 3000n });
+    expect(redress.all()).toHaveLength(3);
+    await redress.workFor(48 * hour, 400);
+    expect(redress.all()).toHaveLength(3);
+  });
+
+  it('sees a refund come back weeks later', async () => {
+    await redress.process().beginSweeps();
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    redress.pass(20 * 24 * hour);
+    redress.provider.bankSays('re_1', 'failed', { failureCode: 'lost_or_stolen_card' });
+    await redress.workFor(25 * hour);
+    expect(redress.of(id)).toMatchObject({ status: 'reversed', attention: 'late_reversal', failureCode: 'lost_or_stolen_card' });
+    expect(redress.payment('pi_1')).toMatchObject({ refunded: 0n });
+  });
+
+  it('is one for every account, however many workers begin it, and goes on after any page is lost', async () => {
+    await redress.process().beginSweeps();
+    await redress.process().beginSweeps();
+    expect(redress.open()).toEqual(['refunds.list recent open', 'refunds.list month open']);
+    for (let made = 0; made < 7; made += 1) redress.provider.refundOutside('pi_1', 10n);
+    redress.provider.nextReads('answered', 'answer_lost', 'later', 'call_lost');
+    await redress.workFor(10 * minute);
+    expect(redress.payment('pi_1').refunded).toBe(70n);
+    expect(redress.all()).toHaveLength(7);
+  });
+});
+
+describe('Books that a restore took back', () => {
+  it('meet their own refund at the provider, and the command that comes again finds it', async () => {
+    const order = redress.request('pi_1', 100, { reference: 'RMA-1' }, { key: 'a' });
+    await redress.decide(order);
+    await redress.work();
+    const { provider } = redress;
+    const [{ id } = { id: '' }] = redress.all();
+
+    redress = new RedressInMemory();
+    redress.provider.pay('pi_1', { amount: 10_000n, currency: 'USD' });
+    redress.provider.refunds.push(...provider.refunds);
+    redress.pass(30 * hour);
+    await redress.refund('pi_1', 50);
+    await redress.work();
+    expect(redress.of(id)).toMatchObject({ origin: 'discovered', status: 'succeeded', amount: 100n });
+    await redress.decide(order);
+    expect(redress.of(id)).toMatchObject({ origin: 'command', status: 'succeeded', reference: 'RMA-1' });
+    await redress.decide(order);
+    await redress.work();
+    expect(redress.outcomes().filter((each) => each.startsWith('a:'))).toEqual(['a: accepted', 'a: repeated accepted']);
+    expect(redress.provider.sentBack('pi_1')).toBe(150n);
+  });
+
+  it('read the payment first when a command is older than its provider remembers keys', async () => {
+    const order = { ...redress.request('pi_1', 100, {}, { key: 'a' }), ageMs: 30 * hour };
+    await redress.refund('pi_1', 50);
+    await redress.work();
+    const refundId = `rf_${order.uuid.replaceAll('-', '')}`;
+    const theirs = redress.provider.refundOutside('pi_1', 100n);
+    redress.provider.refunds.splice(redress.provider.refunds.indexOf(theirs), 1, { ...theirs, refundId });
+    await redress.decide(order);
+    await redress.work();
+    expect(redress.of(refundId)).toMatchObject({ status: 'succeeded', providerRefundId: theirs.id, origin: 'command' });
+    expect(redress.outcomes().filter((each) => each.startsWith('a:'))).toEqual(['a: accepted']);
+    expect(redress.provider.sentBack('pi_1')).toBe(150n);
+  });
+
+  it('leave such a command to a person where nothing can be listed', async () => {
+    redress = new RedressInMemory({ lists: false });
+    redress.provider.pay('pi_1', { amount: 10_000n, currency: 'USD' });
+    await redress.decide({ ...redress.request('pi_1', 100, {}, { key: 'a' }), ageMs: 30 * hour });
+    await redress.work();
+    const [refund] = redress.all();
+    expect(refund).toMatchObject({ status: 'awaiting_approval', attention: 'late_command', holds: 'reserved' });
+    expect(await redress.order('Approve', refund?.id ?? '')).toBeNull();
+    await redress.work();
+    expect(redress.of(refund?.id ?? '')).toMatchObject({ status: 'succeeded', attention: null });
   });
 });
 
@@ -246,6 +490,35 @@ describe('A worker', () => {
     expect(redress.of(id).status).toBe('succeeded');
   });
 
+  it('goes on reading while sends hang', async () => {
+    const gate = Promise.withResolvers<void>();
+    const provider = new Around(redress.provider, (act) => act());
+    provider.send = async (...call) => {
+      await gate.promise;
+      return redress.provider.send(...call);
+    };
+    const slow = redress.process({ provider });
+    const names = Array.from({ length: 100 }, (_, index) => `pi_hanging_${index}`);
+    for (const name of names) redress.provider.pay(name, { amount: 500n, currency: 'USD' });
+    const ids = [];
+    for (const name of names) ids.push(await redress.refund(name, 100));
+    await redress.round();
+    await redress.round();
+    for (let round = 0; round < 10; round += 1) await slow.operations.round();
+    expect(ids.filter((id) => redress.of(id).status === 'approved')).not.toEqual([]);
+
+    const read = () => redress.provider.calls.filter(({ what }) => what === 'readPayment').length;
+    const before = read();
+    redress.provider.pay('pi_new', { amount: 500n, currency: 'USD' });
+    await redress.refund('pi_new', 100);
+    await slow.operations.round();
+    expect(read()).toBe(before + 1);
+    gate.resolve();
+    await redress.round(slow.operations);
+    await redress.work(slow.operations);
+    expect(ids.every((id) => redress.of(id).status === 'succeeded')).toBe(true);
+  });
+
   it('does not let go of an answer while the database is away', async () => {
     let away = 0;
     const book = new Between(redress.stores.book, async (act) => {
@@ -293,7 +566,7 @@ describe('A worker', () => {
 
 describe('A process that dies', () => {
   /** Dies at its nth use of the outside, before that is done or after; from then on it does nothing any more. */
-  function mortal(at: number, when: 'before' | 'after'): { outside: Outside; died: () => boolean } {
+  function mortal(at: number, when: 'before' | 'after'): { outside: Partial<Outside>; died: () => boolean } {
     let uses = 0;
     const use = async <T>(act: () => Promise<T>): Promise<T> => {
       uses += 1;
@@ -364,7 +637,9 @@ class QueueBetween extends OperationQueue {
     super();
   }
 
-  override claim: OperationQueue['claim'] = (limit, leaseMs) => this.use(() => this.queue.claim(limit, leaseMs));
+  override limit: OperationQueue['limit'] = (accounts) => this.queue.limit(accounts);
+  override claim: OperationQueue['claim'] = (...claim) => this.use(() => this.queue.claim(...claim));
+  override meet: OperationQueue['meet'] = (endpoint, met) => this.use(() => this.queue.meet(endpoint, met));
   override renew: OperationQueue['renew'] = (held, leaseMs) => this.use(() => this.queue.renew(held, leaseMs));
   override release: OperationQueue['release'] = (held) => this.use(() => this.queue.release(held));
 }
@@ -373,12 +648,15 @@ class QueueBetween extends OperationQueue {
 class Around extends RefundProvider {
   override readonly provider = 'stripe';
   override readonly account = 'default';
+  override readonly keyLifeMs: number;
+  override readonly limits = { perSecond: 100_000, perSecondAndEndpoint: 100_000 };
 
   constructor(
     private readonly inner: RefundProvider,
     private readonly use: Use,
   ) {
     super();
+    this.keyLifeMs = inner.keyLifeMs;
   }
 
   override isOwnName: RefundProvider['isOwnName'] = (payment) => this.inner.isOwnName(payment);

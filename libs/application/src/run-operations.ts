@@ -1,22 +1,21 @@
 /*
  * Takes what is due and calls its provider. Safe to run again after a crash at any line, and beside others like it.
  *
- * A round claims heads of lanes, commits the beginning of each send, and lets the calls go, each with a deadline of its own; answers are
- * recorded as they come, in batches. No transaction is open during a call: a PSP may take a minute, and a lock held that long would
+ * A round claims heads of lanes, commits the beginning of each send, and lets the calls go, each at its moment and with a deadline of its
+ * own; answers are recorded as they come, in batches. No transaction is open during a call: a PSP may take a minute, and a lock held that long would
  * stop every other refund of the payment.
  */
 import { Batcher, inParts } from '#application/batcher';
 import type { Book, KeptCall, WorkingSet } from '#application/book';
 import { Unavailable } from '#application/errors';
-import type { Claimed, Operation, OperationQueue } from '#application/operations';
+import { searchOf, type Claimed, type Due, type Endpoint, type Operation, type OperationQueue } from '#application/operations';
 import type { Providers } from '#application/providers';
-import { addPaymentRead } from '#application/admission';
-import { askAPerson, type Answered, type RecordAnswers } from '#application/record-answers';
+import { unknown, type Answered, type RecordAnswers } from '#application/record-answers';
 import type { CallContext, CallTrace, RefundProvider } from '#domain/ports/refund-provider';
-import { submit } from '#domain/refund/refund';
+import { recordReport, submit } from '#domain/refund/refund';
 
 export interface RunnerSettings {
-  /** How many calls may be under way at once. */
+  /** How many calls of a kind to one account may be under way at once: a provider that hangs holds up nobody else's. */
   readonly atOnce: number;
   readonly leaseMs: number;
   /** After this a call is over, whatever its socket does; well below the lease. */
@@ -34,6 +33,10 @@ export class RunOperations {
   /** Called when there is room for another round. */
   onRoom: () => void = () => undefined;
   private readonly inFlight = new Map<string, Operation>();
+  private limitsAreSet = false;
+  /** Until when calls are given out, by this process's clock; it looks again before that. */
+  private pacedUntil = 0;
+  private nextLook: NodeJS.Timeout | undefined;
   private readonly answers: Batcher<Answered, { recorded: true }>;
 
   constructor(
@@ -69,32 +72,53 @@ export class RunOperations {
   }
 
   /** A round costs the same for one as for fifty: under load it waits until there is room for some. */
-  private get hasRoom(): boolean {
-    return this.settings.atOnce - this.inFlight.size >= this.settings.atOnce / 4;
+  private isFull(underWay: readonly Operation[]): boolean {
+    return underWay.length > this.settings.atOnce / 2;
   }
 
-  /** Takes what is due, up to what may still be under way, and starts it. Returns how many were taken. */
+  private full(): Endpoint[] {
+    return [...Map.groupBy(this.inFlight.values(), endpointOf).values()].flatMap((same) =>
+      this.isFull(same) ? same.slice(0, 1) : [],
+    );
+  }
+
+  /** Takes what is due and may be called soon, up to what may still be under way, and starts it. Returns how many were taken. */
   async round(): Promise<number> {
-    if (!this.hasRoom) return 0;
-    const free = this.settings.atOnce - this.inFlight.size;
+    if (!this.limitsAreSet) await this.queue.limit(this.providers.limits());
+    this.limitsAreSet = true;
     const started = performance.now();
-    const due = await this.queue.claim(free, this.settings.leaseMs);
+    const due = await this.queue.claim(this.settings.atOnce / 2, this.settings.leaseMs, this.full());
+    const claimed = performance.now();
+    this.lookAgain(claimed, due);
     if (due.length === 0) return 0;
+    const moments = new Map(due.map(({ id, inMs }) => [id, claimed + inMs]));
     const begun = await this.beginAll(due).catch(async (error: unknown) => {
       await this.queue.release(due).catch(() => undefined);
       throw error;
     });
-    // Frozen in between: by now others may have taken over, answered, and ended it all.
-    if (performance.now() - started > this.settings.leaseMs / 2) return due.length;
-    for (const claimed of begun) {
-      if (claimed === null) continue;
-      this.inFlight.set(claimed.operation.id, claimed.operation);
-      void this.call(claimed).finally(() => {
-        this.inFlight.delete(claimed.operation.id);
-        if (this.hasRoom) this.onRoom();
-      });
+    for (const each of begun) {
+      if (each === null) continue;
+      const { operation } = each;
+      this.inFlight.set(operation.id, operation);
+      const moment = moments.get(operation.id) ?? claimed;
+      void this.callAt(moment, started + this.settings.leaseMs / 2, each).finally(() => this.ended(operation));
     }
     return due.length;
+  }
+
+  private ended(operation: Operation): void {
+    const underWay = [...this.inFlight.values()].filter((each) => endpointOf(each) === endpointOf(operation));
+    this.inFlight.delete(operation.id);
+    if (this.isFull(underWay) && !this.isFull(underWay.slice(1))) this.onRoom();
+  }
+
+  /** Whoever was given the last moments there were comes back before they are over, so that none is missed while there is work. */
+  private lookAgain(now: number, due: readonly Due[]): void {
+    for (const { inMs } of due) if (inMs > 0) this.pacedUntil = Math.max(this.pacedUntil, now + inMs);
+    clearTimeout(this.nextLook);
+    if (this.pacedUntil <= now) return;
+    this.nextLook = setTimeout(() => this.onRoom(), Math.max(soonestLookMs, (this.pacedUntil - now) / 2));
+    this.nextLook.unref();
   }
 
   /** Keeps the leases of what is still under way. */
@@ -121,23 +145,58 @@ export class RunOperations {
     const sends = due.filter(({ kind }) => kind === 'refund.send');
     const want = { operations: sends.map(({ id }) => id), refunds: sends.map(({ target }) => target) };
     const begun =
-      sends.length === 0 ? [] : await this.book.transact(want, (set) => sends.map((claimed) => beginSend(set, claimed)));
+      sends.length === 0 ? [] : await this.book.transact(want, (set) => sends.map((claimed) => this.beginSend(set, claimed)));
     const reads = due.filter(({ kind }) => kind !== 'refund.send');
     return [...begun, ...reads.map((operation) => ({ operation, refund: null, payment: null }))];
   }
 
-  private async call(claimed: Claimed): Promise<void> {
+  /** Marks the send as begun, and its refund as submitted; null when it must not be sent any more. */
+  private beginSend(set: WorkingSet, claimed: Operation): Claimed | null {
+    const operation = set.operation(claimed.id);
+    if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return null;
+    const cause = { causationId: operation.id };
+    const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), cause);
+    const sendable = refund.status === 'submitted' || refund.status === 'outcome_unknown';
+    if (!sendable || refund.attempt !== operation.attempt || refund.attention === 'contradiction') {
+      const result = `the refund is ${refund.status}`;
+      set.changeOperation(operation.id, { state: 'dropped', doneAt: set.now, leaseUntil: null, result });
+      return null;
+    }
+    const { now } = set;
+    const payment = set.payment(refund.paymentKey);
+    if (this.isForgotten(operation, now)) {
+      const result = 'its key may be forgotten by the provider';
+      set.changeOperation(operation.id, { ...searchOf(payment), runAt: now, result });
+      set.record(refund.id, recordReport(refund, unknown(refund, now)), cause);
+      return null;
+    }
+    const begun = { tries: operation.tries + 1, firstSentAt: operation.firstSentAt ?? now, lastSentAt: now };
+    return { operation: set.changeOperation(operation.id, begun), refund, payment };
+  }
+
+  /** A key that its provider may have forgotten would move the money again. */
+  private isForgotten({ account, provider, firstSentAt }: Operation, now: Date): boolean {
+    const lifeMs = this.providers.refundsOf(account, provider)?.keyLifeMs ?? Number.POSITIVE_INFINITY;
+    return firstSentAt !== null && now.getTime() - firstSentAt.getTime() > lifeMs;
+  }
+
+  /** Waits for its moment. Frozen in between or before: by now others may have taken over, answered, and ended it all. */
+  private async callAt(moment: number, latest: number, claimed: Claimed): Promise<void> {
+    const begun = performance.now();
+    if (moment > begun) await new Promise((wake) => setTimeout(wake, moment - begun));
+    const waitedMs = moment > begun ? Math.floor(performance.now() - begun) : 0;
+    if (performance.now() <= latest) await this.call(claimed, waitedMs);
+  }
+
+  private async call(claimed: Claimed, waitedMs: number): Promise<void> {
     const { operation } = claimed;
     const { id, account, provider, kind, refundId, target } = operation;
     const calls: KeptCall[] = [];
     const { paymentKey, key, attempt } = operation;
     const trace = (each: CallTrace) => calls.push({ operationId: id, refundId, paymentKey, key, attempt, trace: each });
-    // The beginning was committed with the service's clock; what is asked now is as old as that.
-    const context: CallContext = {
-      deadline: AbortSignal.timeout(this.settings.callMs),
-      now: operation.lastSentAt ?? operation.createdAt,
-      trace,
-    };
+    // The beginning was committed with the service's clock; what is asked now is as old as that and the wait for its moment.
+    const now = new Date((operation.lastSentAt ?? operation.createdAt).getTime() + waitedMs);
+    const context: CallContext = { deadline: AbortSignal.timeout(this.settings.callMs), now, trace };
     const adapter = this.providers.refundsOf(account, provider);
     try {
       if (adapter === undefined) {
@@ -147,6 +206,11 @@ export class RunOperations {
         await this.keep({ kind, claimed, calls, answer: await send(adapter, claimed, context) });
       } else if (kind === 'refund.read') {
         await this.keep({ kind, claimed, calls, answer: await adapter.read(target, context) });
+      } else if (kind === 'refunds.list') {
+        const list = this.providers.listOf(account, provider);
+        if (list === undefined) throw new Error(`${provider} cannot be listed`);
+        const { since, after } = operation.sweep ?? { since: operation.createdAt, after: null };
+        await this.keep({ kind, claimed, calls, answer: await list.listRefunds(new Date(since), after, context) });
       } else {
         await this.keep({ kind, claimed, calls, answer: await adapter.readPayment(target, context) });
       }
@@ -156,8 +220,17 @@ export class RunOperations {
     }
   }
 
+  /** Tells the limiter, before the answer is kept, so that what is claimed next knows it. Lost, it costs a few calls too many. */
+  private async meet(operation: Operation, calls: readonly KeptCall[]): Promise<void> {
+    const refused = calls.filter(({ trace }) => trace.httpStatus === 429);
+    const locked = refused.filter(({ trace }) => trace.result === 'locked').length;
+    const met = { locked, limited: refused.length - locked, more: Math.max(0, calls.length - 1) };
+    if (refused.length + met.more > 0) await this.queue.meet(operation, met).catch(() => undefined);
+  }
+
   /** An answer may hold the only refund id there is, so it is not let go of while the database is away. */
   private async keep(answered: Answered): Promise<void> {
+    await this.meet(answered.claimed.operation, answered.calls);
     for (;;) {
       try {
         await this.answers.submit(answered);
@@ -172,41 +245,8 @@ export class RunOperations {
   }
 }
 
-/** Stripe keeps a key for at least a day. docs.stripe.com/api/idempotent_requests */
-const keyLifeMs = 23 * 3_600_000;
-
-/** A key that its provider may have forgotten would move the money again. */
-function isForgotten({ firstSentAt }: Operation, now: Date): boolean {
-  return firstSentAt !== null && now.getTime() - firstSentAt.getTime() > keyLifeMs;
-}
-
-/** Nothing is sent any more: the payment's list may show what became of it, and a person looks. */
-function askTheBooks(set: WorkingSet, operation: Operation): void {
-  set.changeOperation(operation.id, { state: 'parked', leaseUntil: null, result: 'its key may be forgotten by the provider' });
-  const { refund } = set.kept(operation.target);
-  askAPerson(set, refund, 'outcome_unknown', { causationId: operation.id });
-  addPaymentRead(set, set.payment(refund.paymentKey));
-}
-
-/** Marks the send as begun, and its refund as submitted; null when it must not be sent any more. */
-function beginSend(set: WorkingSet, claimed: Operation): Claimed | null {
-  const operation = set.operation(claimed.id);
-  if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return null;
-  if (isForgotten(operation, set.now)) {
-    askTheBooks(set, operation);
-    return null;
-  }
-  const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), { causationId: operation.id });
-  const sendable = refund.status === 'submitted' || refund.status === 'outcome_unknown';
-  if (!sendable || refund.attempt !== operation.attempt || refund.attention === 'contradiction') {
-    const result = `the refund is ${refund.status}`;
-    set.changeOperation(operation.id, { state: 'dropped', doneAt: set.now, leaseUntil: null, result });
-    return null;
-  }
-  const { now } = set;
-  const begun = { tries: operation.tries + 1, firstSentAt: operation.firstSentAt ?? now, lastSentAt: now };
-  return { operation: set.changeOperation(operation.id, begun), refund, payment: set.payment(refund.paymentKey) };
-}
+const soonestLookMs = 20;
+const endpointOf = ({ account, provider, kind }: Endpoint) => `${account}:${provider}:${kind}`;
 
 async function send(
   adapter: RefundProvider,
@@ -224,7 +264,7 @@ async function send(
     money: { amount: refund.amount, currency: refund.currency },
     reason: refund.reason,
     blockCustomer: refund.blockCustomer,
-    repeated: operation.tries > 1,
+    repeated: operation.firstSentAt?.getTime() !== operation.lastSentAt?.getTime(),
   };
   return adapter.send(order, operation.key, context);
 }

@@ -4,7 +4,7 @@ import type { Cause, WorkingSet } from '#application/book';
 import { priorities } from '#application/operations';
 import type { Code } from '#contracts/codes';
 import type { RefundCommand, RefundCommandType, ResolveRefund } from '#contracts/refund-commands';
-import { available, room } from '#domain/payment/payment';
+import { available, isBlocked, room } from '#domain/payment/payment';
 import { approve, cancel, reject, resolve, retry, type Refund, type RefundEvent } from '#domain/refund/refund';
 import { err, ok, type Result } from '#domain/result';
 
@@ -37,6 +37,7 @@ export function steer(set: WorkingSet, refund: Refund, type: RefundCommandType, 
     case 'redress.RetryRefund.v1': {
       const payment = set.payment(refund.paymentKey);
       const decision = retry(refund, set.now);
+      if (decision.ok && isBlocked(payment)) return err({ code: 'outcome_unknown_blocks_payment' });
       if (decision.ok && (refund.amount ?? 0n) > room(payment)) {
         const detail = `${refund.amount} ${refund.currency} is needed, ${available(payment)} is available.`;
         return err({ code: 'amount_exceeds_available', detail });

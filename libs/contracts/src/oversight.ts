@@ -220,8 +220,11 @@ export class ParkedOperation {
   @OneOf(providers, { about: 'Where it goes.', example: 'stripe' })
   declare readonly provider: Provider;
 
-  @OneOf(['refund.send', 'refund.read', 'payment.read'], { about: 'What it does.', example: 'refund.send' })
-  declare readonly operation: 'refund.send' | 'refund.read' | 'payment.read';
+  @OneOf(['refund.send', 'refund.find', 'refund.read', 'payment.read', 'refunds.list'], {
+    about: 'What it does; only `refund.send` moves money.',
+    example: 'refund.send',
+  })
+  declare readonly operation: 'refund.send' | 'refund.find' | 'refund.read' | 'payment.read' | 'refunds.list';
 
   @Text({ max: 255, about: 'What it sends or reads.', example: 'rf_01HZX3J9' })
   declare readonly target: string;

@@ -58,7 +58,7 @@ describeWithDatabase('The book in PostgreSQL', () => {
     source = await dataSource({ url: database.url, connections: 16 }).initialize();
     book = new PostgresBook(source, new NoWake());
     provider = new ScriptedProvider();
-    providers = new Providers([provider], []);
+    providers = new Providers([provider], [], []);
     commands = new RefundCommands(book, providers, { factsMaxAgeMs: 3_600_000 });
   });
   afterAll(async () => {
@@ -302,6 +302,17 @@ describeWithDatabase('The book in PostgreSQL', () => {
       expect(settled).toBe(newest);
     });
 
+    it('forgets it also while there is more to seal than it takes at once', async () => {
+      const log = new PostgresLog(source);
+      while ((await log.seal(1000)) > 0);
+      await query(`insert into event (id, topic, type, account, subject, time, data)
+        select 'burst ' || n, 'burst', 't', 'default', 'burst', now(), '{}' from generate_series(1, 40) n`);
+      const settled = async () => BigInt((await query<{ settled: string }>('select settled from event_seal'))[0]?.settled ?? 0);
+      const before = await settled();
+      for (let round = 0; round < 6; round += 1) expect(await log.seal(5)).toBe(5);
+      expect(await settled()).toBeGreaterThan(before);
+    });
+
     it('misses nothing of many writers, some of whom give up', async () => {
       const log = new PostgresLog(source);
       while ((await log.seal(1000)) > 0);
@@ -385,7 +396,7 @@ describeWithDatabase('Migrations', () => {
     expect(told.filter((line) => line.startsWith('migrated'))).toHaveLength(1);
     expect(told.filter((line) => line === 'the database is up to date')).toHaveLength(5);
     const source = await dataSource({ url: database.url, connections: 1 }).initialize();
-    expect(await source.query('select count(*)::int as n from migration')).toEqual([{ n: 1 }]);
+    expect(await source.query('select count(*)::int as n from migration')).toEqual([{ n: source.migrations.length }]);
     await source.destroy();
     await database.drop();
   });
@@ -449,6 +460,8 @@ describeWithDatabase('A hot statement', () => {
         const reading = plan.split('\n').filter((line) => /Seq Scan/.test(line) && !/on (clock|event_seal)/.test(line));
         expect([name, reading]).toEqual([name, []]);
         if (name.startsWith('seal')) continue; // The writer's one row meets the result's one row.
+        // Its join with what it changes stays (see there). After a vacuum of an empty table it may be turned around, until the next look.
+        if (name.startsWith('claimOperations') && when === 'empty at the last look') continue;
         expect([name, plan]).not.toEqual([name, expect.stringMatching(/Join Filter/)]);
         // An index that is read from end to end is a scan as well.
         const [probes, all] = [plan.match(/Index Cond/g)?.length, plan.match(/Index (Only )?Scan/g)?.length];
@@ -475,6 +488,9 @@ describeWithDatabase('A hot statement', () => {
       select gen_random_uuid(), 'default', 'stripe', kind, 't' || i, ${name('r')}, ${name('p')},
         case when kind = 'refund.send' then 'refunds:' || ${name('p')} end, true, 1, 0, now(), 10,
         case when i % 10 = 0 then 'open' else 'done' end, false, 0, now() from ${numbers}, unnest(array['refund.send', 'refund.read']) kind`);
+    await into.query(
+      `insert into provider_limit (account, provider, kind, rate) select 'shop_' || i, 'stripe', 'all', 100 from ${numbers}`,
+    );
     await into.query(`
       insert into event (id, topic, type, account, subject, time, data)
       select 'evt_' || i, '${topics.refundEvents}', 't', 'default', 's', now(), '{}' from ${numbers}`);

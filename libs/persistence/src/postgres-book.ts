@@ -23,6 +23,7 @@ import {
 import {
   beginPartition,
   clock,
+  countCertainties,
   findNames,
   findPayments,
   hearOfPayments,
@@ -253,6 +254,11 @@ export class PostgresBook extends Book {
       changes.deadLetters.map((letter) => ({ ...letter, ordinal: 0n, headers: base64(letter.headers) })),
     );
     await disposeDeliveries(runner, set);
+    if (changes.certainties.length > 0) {
+      const { certainties } = changes;
+      const given = [certainties.map((one) => one.account), certainties.map((one) => one.provider)];
+      await run(runner, countCertainties, [...given, certainties.map((one) => one.seconds)]);
+    }
     // Last, so that this transaction has its number before its entries have theirs: see `seal`.
     await this.events.insert(
       runner,

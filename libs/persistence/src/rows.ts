@@ -4,7 +4,7 @@
  */
 import { Column, Entity, PrimaryColumn, type ColumnOptions, type ValueTransformer } from 'typeorm';
 import type { Disposition, Origin } from '#application/book';
-import type { OperationKind } from '#application/operations';
+import type { OperationKind, Refusal, Sweep } from '#application/operations';
 import type { Attention, Holds, RefundReason, RefundStatus, Rejection } from '#domain/refund/refund';
 
 const bigints: ValueTransformer = {
@@ -55,6 +55,7 @@ export class PaymentRow {
   @MaybeTime() readAt!: Date | null;
   @Json({ nullable: true }) refusal!: Rejection | null;
   @Int() waiting!: number;
+  @Int() unknown!: number;
   @Big() sequence!: bigint;
   @Int() version!: number;
 }
@@ -94,6 +95,7 @@ export class RefundRow {
   @MaybeText() failureCode!: string | null;
   @MaybeText() bankReference!: string | null;
   @MaybeTime() reportedAt!: Date | null;
+  @MaybeTime() unknownSince!: Date | null;
   @Json({ nullable: true }) rejection!: Rejection | null;
   @MaybeText() outcome!: 'accepted' | 'rejected' | null;
   @Json({ nullable: true }) command!: Origin | null;
@@ -150,6 +152,9 @@ export class OperationRow {
   @Column({ type: 'smallint' }) priority!: number;
   @Text() state!: 'open' | 'parked' | 'done' | 'dropped';
   @Bool() again!: boolean;
+  @Int() listings!: number;
+  @Json({ nullable: true }) refusal!: Refusal | null;
+  @Json({ nullable: true }) sweep!: Sweep | null;
   @MaybeText() result!: string | null;
   @Big() fence!: bigint;
   @MaybeTime() leaseUntil!: Date | null;

@@ -15,10 +15,21 @@ import {
   RefundRow,
   uuidOf,
 } from '#persistence/rows';
+import { shareOfRate } from '#persistence/statements';
 import { Table, type Raw } from '#persistence/table';
 
 export interface RefundView extends KeptRefund {
   readonly payment: Payment;
+}
+
+export interface LimitView {
+  readonly account: string;
+  readonly provider: string;
+  /** A kind of operation, or `all` of the account. */
+  readonly kind: string;
+  readonly perSecond: number;
+  readonly limited: number;
+  readonly locked: number;
 }
 
 export interface RefundFilter {
@@ -46,6 +57,15 @@ export interface RefundHistory {
   readonly calls: readonly CallRow[];
   readonly deliveries: readonly DeliveryRow[];
   readonly events: readonly (EventRow & { position: bigint | null })[];
+}
+
+export interface Certainty {
+  readonly account: string;
+  readonly provider: string;
+  /** In seconds; infinite for the last. */
+  readonly upTo: number;
+  readonly refunds: number;
+  readonly seconds: number;
 }
 
 type Delivered = Omit<DeliveryRow, 'body'>;
@@ -294,10 +314,39 @@ export class Views {
          (select count(*) from (select 1 from provider_operation where state = 'parked' limit 10000) parked) as operations_parked,
          (select count(*) from (select 1 from webhook_delivery where disposition is null and operation_id is null limit 10000) pending) as deliveries_pending,
          (select count(*) from (select 1 from refund where attention is not null limit 10000) looked) as refunds_with_attention,
+         (select count(*) from (select 1 from refund where status = 'outcome_unknown' limit 10000) lost) as refunds_unknown,
          (select position from event_seal) as log_position`,
       [],
     );
     return Object.fromEntries(Object.entries(raw ?? {}).map(([name, value]) => [name, Number(value)]));
+  }
+
+  /** How long unknown outcomes took to become known: per account and provider, how many within each bound and their seconds in all. */
+  async certainties(): Promise<readonly Certainty[]> {
+    const found = await this.query('select account, provider, up_to, refunds, seconds from certainty order by 1, 2, 3', []);
+    return found.map((raw) => ({
+      account: String(raw['account']),
+      provider: String(raw['provider']),
+      upTo: Number(raw['up_to']),
+      refunds: Number(raw['refunds']),
+      seconds: Number(raw['seconds']),
+    }));
+  }
+
+  /** How fast each endpoint of each account may be called now, and how often the provider turned calls away since the beginning. */
+  async limits(): Promise<readonly LimitView[]> {
+    const found = await this.query(
+      `select account, provider, kind, rate * ${shareOfRate} as per_second, limited, locked from provider_limit`,
+      [],
+    );
+    return found.map((raw) => ({
+      account: String(raw['account']),
+      provider: String(raw['provider']),
+      kind: String(raw['kind']),
+      perSecond: Number(raw['per_second']),
+      limited: Number(raw['limited']),
+      locked: Number(raw['locked']),
+    }));
   }
 
   /** How far each topic has been relayed. */

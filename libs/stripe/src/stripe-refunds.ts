@@ -1,9 +1,11 @@
 import Stripe from 'stripe';
 import type { Money } from '#domain/money';
 import type { PaymentFacts } from '#domain/payment/payment';
+import type { ListAnswer, ListedRefund, RefundList } from '#domain/ports/refund-list';
 import {
   RefundProvider,
   type CallContext,
+  type CallLimits,
   type FoundRefund,
   type NoAnswer,
   type PaymentAnswer,
@@ -25,6 +27,8 @@ export interface StripeAccount {
   readonly webhookSecrets: readonly string[];
   /** https://api.stripe.com, or a stand-in; its path comes before Stripe's own. */
   readonly apiBase: string;
+  /** How often it may be called, where that is not what Stripe allows by default. */
+  readonly limits?: Partial<CallLimits> | undefined;
 }
 
 /** An answer that Stripe's documentation does not allow for. */
@@ -33,18 +37,29 @@ class Unreadable extends Error {}
 /** Shorter than a worker's lease on an operation; a call's own deadline may be shorter still. */
 const timeoutMs = 20_000;
 const pageSize = 100;
+/** docs.stripe.com/rate-limits */
+const allowed = { live: 100, sandbox: 25, perEndpoint: 25 } as const;
 const reasons = ['requested_by_customer', 'duplicate', 'fraudulent'] as const;
 
 /** Refunds over Stripe. docs.stripe.com/refunds, docs.stripe.com/api/refunds */
-export class StripeRefunds extends RefundProvider {
+export class StripeRefunds extends RefundProvider implements RefundList {
   override readonly provider = 'stripe';
+  /** Stripe keeps a key for a day at least. docs.stripe.com/api/idempotent_requests */
+  override readonly keyLifeMs = 23 * 3_600_000;
   override readonly account: string;
+  override readonly limits: CallLimits;
   private readonly stripe: Stripe;
   private readonly wire: StripeWire;
 
-  constructor({ account, apiKey, apiBase }: StripeAccount) {
+  constructor({ account, apiKey, apiBase, limits }: StripeAccount) {
     super();
     this.account = account;
+    const live = isLive(apiKey);
+    const perSecond = live.ok && live.value ? allowed.live : allowed.sandbox;
+    this.limits = {
+      perSecond: limits?.perSecond ?? perSecond,
+      perSecondAndEndpoint: limits?.perSecondAndEndpoint ?? allowed.perEndpoint,
+    };
     const { protocol, hostname, port, pathname } = new URL(apiBase);
     const secure = protocol === 'https:';
     this.wire = new StripeWire(pathname.replace(/\/+$/, ''));
@@ -108,8 +123,9 @@ export class StripeRefunds extends RefundProvider {
       case 'unknown':
         return { kind: 'report', report: noRefund('unknown', order.attempt, call.now) };
       case 'later':
+        return { kind: 'later', limit: proof.limit, why: inWords(error) };
       case 'parked':
-        return { kind: proof.proves, why: inWords(error) };
+        return { kind: 'parked', why: inWords(error) };
       case 'refused': {
         const refusal = { code: proof.code, detail: inWords(error), attention: proof.attention };
         const made = order.repeated ? await this.madeBefore(order, call) : null;
@@ -151,6 +167,26 @@ export class StripeRefunds extends RefundProvider {
       const of = intent === null ? { charge: charge.id } : { payment_intent: intent.id };
       return { kind: 'found', facts, refunds: await this.refundsOf(of, call.now, charge.refunds) };
     });
+  }
+
+  async listRefunds(since: Date, after: string | null, call: CallContext): Promise<ListAnswer> {
+    const answer = await this.reading<ListAnswer>('refunds', call, async () => {
+      const created = { gte: Math.floor(since.getTime() / 1_000) };
+      const page = await this.stripe.refunds.list({
+        created,
+        limit: pageSize,
+        ...(after === null ? {} : { starting_after: after }),
+      });
+      const refunds = page.data.map((each): ListedRefund => {
+        const found = foundRefund(each, call.now);
+        if (found === null) throw new Unreadable('the list has something that is no refund');
+        return found;
+      });
+      const last = page.data.at(-1);
+      if (page.has_more && last === undefined) throw new Unreadable('the list promises more and gives nothing');
+      return { kind: 'page', refunds, next: page.has_more ? (last?.id ?? null) : null };
+    });
+    return answer.kind === 'absent' ? { kind: 'unread', why: 'the list was not found' } : answer;
   }
 
   private async byIntent(id: string): Promise<{ intent: Intent; charge: Stripe.Charge | null }> {
@@ -196,7 +232,8 @@ export class StripeRefunds extends RefundProvider {
     } catch (error) {
       if (error instanceof Unreadable) return { kind: 'unread', why: error.message };
       const proof = proofOf(error);
-      if (proof.proves === 'later' || proof.proves === 'parked') return { kind: proof.proves, why: inWords(error) };
+      if (proof.proves === 'later') return { kind: 'later', limit: proof.limit, why: inWords(error) };
+      if (proof.proves === 'parked') return { kind: 'parked', why: inWords(error) };
       if (proof.proves === 'refused' && proof.code === 'payment_not_found') return { kind: 'absent', at: call.now };
       return { kind: 'unread', why: inWords(error) };
     }

@@ -20,7 +20,8 @@ const statuses: ReadonlyMap<unknown, Says> = new Map([
 /** What an error of Zamp's says about the call that got it. */
 export type Proof =
   | { readonly proves: 'refused'; readonly code: string; readonly attention: boolean }
-  | { readonly proves: 'later' | 'parked' | 'unknown' };
+  /** `spent`: the key was used before, and what came of it is not told. */
+  | { readonly proves: 'later' | 'parked' | 'unknown' | 'spent' };
 
 interface Row {
   readonly status?: number;
@@ -29,6 +30,7 @@ interface Row {
 }
 
 const unknown: Proof = { proves: 'unknown' };
+const spent: Proof = { proves: 'spent' };
 const later: Proof = { proves: 'later' };
 const parked: Proof = { proves: 'parked' };
 const refused = (code: string): Proof => ({ proves: 'refused', code, attention: true });
@@ -39,8 +41,8 @@ const refused = (code: string): Proof => ({ proves: 'refused', code, attention: 
  */
 export const errors: readonly Row[] = [
   // A key that was used before is refused, and the first answer is not given again: that refund may well exist.
-  { code: 'IDEMPOTENCY_FAILURE', then: unknown },
-  { code: 'ALREADY_PROCESSED', then: unknown },
+  { code: 'IDEMPOTENCY_FAILURE', then: spent },
+  { code: 'ALREADY_PROCESSED', then: spent },
   { code: 'MERCHANT_ID_HEADER_NOT_FOUND', then: parked },
   { code: 'MISSING_TOKEN', then: parked },
   { code: 'INVALID_TOKEN', then: parked },

@@ -32,6 +32,8 @@ export interface Payment {
   readonly refusal: Rejection | null;
   /** Refunds that wait for a reading; whoever comes later waits behind them. */
   readonly waiting: number;
+  /** Refunds of it whose outcome is unknown. Where nothing can be listed they keep every other one out. */
+  readonly unknown: number;
   /** The last event's number, gap-free per payment. */
   readonly sequence: bigint;
   /** Rises with every change of the balance. */
@@ -57,6 +59,7 @@ export function heardOf(key: string, account: string, provider: string, name: st
     readAt: null,
     refusal: null,
     waiting: 0,
+    unknown: 0,
     sequence: 0n,
     version: 0,
   };
@@ -131,17 +134,20 @@ export function recordAbsence(payment: Payment, at: Date): Payment {
 /** The payment's figures after one of its refunds changed; `before` is null for a refund that is new to us. */
 export function account(payment: Payment, before: Refund | null, after: Refund): Payment {
   const held = (refund: Refund | null, as: Refund['holds']) => (refund?.holds === as ? (refund.amount ?? 0n) : 0n);
-  const waits = (refund: Refund | null) => (refund?.status === 'requested' ? 1 : 0);
+  const stands = (refund: Refund | null, status: Refund['status']) => (refund?.status === status ? 1 : 0);
   const reserved = held(after, 'reserved') - held(before, 'reserved');
   const refunded = held(after, 'refunded') - held(before, 'refunded');
-  const waiting = payment.waiting + waits(after) - waits(before);
-  if (reserved === 0n && refunded === 0n) return waiting === payment.waiting ? payment : { ...payment, waiting };
+  const waiting = payment.waiting + stands(after, 'requested') - stands(before, 'requested');
+  const unknown = payment.unknown + stands(after, 'outcome_unknown') - stands(before, 'outcome_unknown');
+  const moved = reserved !== 0n || refunded !== 0n;
+  if (!moved && waiting === payment.waiting && unknown === payment.unknown) return payment;
   return {
     ...payment,
     reserved: payment.reserved + reserved,
     refunded: payment.refunded + refunded,
     waiting,
-    version: payment.version + 1,
+    unknown,
+    version: payment.version + (moved ? 1 : 0),
   };
 }
 
@@ -185,10 +191,16 @@ export function admit(refund: Refund, payment: Payment, terms: AdmissionTerms): 
   };
 }
 
+/** Where nothing can be listed, two equal refunds of one payment could not be told apart while one of them is unknown. */
+export const isBlocked = (payment: Payment): boolean => payment.basis === 'records' && payment.unknown > 0;
+
 /** What the rules say with the facts as they stand: the amount that is admitted, or why not. */
 export function decide(refund: Refund, payment: Payment): Result<Money, Rejection> {
   const refuse = (code: string, detail: string) => err({ code, detail });
   if (payment.refusal !== null) return err(payment.refusal);
+  if (isBlocked(payment)) {
+    return refuse('outcome_unknown_blocks_payment', `What became of an earlier refund of ${payment.name} must be known first.`);
+  }
   const currency = payment.currency ?? '';
   const left = available(payment);
   if (refund.currency !== null && refund.currency !== currency) {

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import {
   approve,
   cancel,
+  claimed,
   discovered,
   evolve,
   recordReport,
@@ -9,6 +10,7 @@ import {
   reject,
   requested,
   retry,
+  startOver,
   submit,
   type Attention,
   type Holds,
@@ -631,6 +633,69 @@ describe('Retrying', () => {
     ['the provider contradicts itself about it', { attention: 'contradiction' as const }],
   ])('is refused when %s', (_, changes) => {
     expect(retry(refund('failed', changes), later)).toEqual({ ok: false, error: { code: 'not_retryable', status: 'failed' } });
+  });
+});
+
+describe('Starting over, once it is proved that an attempt had no effect', () => {
+  it.each(['submitted', 'outcome_unknown'] as const)(
+    'keeps the room of a refund that is %s and takes the next attempt',
+    (status) => {
+      const before = refund(status, { attention: status === 'outcome_unknown' ? status : null, providerRefundId: null });
+      expect(after(before, startOver(before, later))).toMatchObject({
+        status: 'approved',
+        attempt: 2,
+        holds: 'reserved',
+        attention: null,
+        unknownSince: null,
+        providerRefundId: null,
+      });
+    },
+  );
+
+  it('says that an unknown outcome is known now', () => {
+    expect(types(startOver(refund('outcome_unknown'), later))).toEqual(['approved', 'outcome_resolved']);
+  });
+
+  it.each(refundStatuses.filter((status) => status !== 'submitted' && status !== 'outcome_unknown'))(
+    'is not for a refund that is %s',
+    (status) => expect(startOver(refund(status), later)).toEqual([]),
+  );
+
+  it('is a contradiction, with the room kept, should the earlier attempt show money after all', () => {
+    const before = refund('outcome_unknown', { providerRefundId: null });
+    const again = after(before, startOver(before, later));
+    const shown = after(again, recordReport(again, report('succeeded', { attempt: 1, providerRefundId: 're_old' })));
+    expect(shown).toMatchObject({ status: 'approved', attention: 'contradiction', holds: 'reserved' });
+  });
+});
+
+describe('A command for a refund that its provider has shown before', () => {
+  const { id, account, provider, paymentKey, namedPayment } = order;
+  const met = discovered({ id, account, provider, paymentKey, namedPayment, report: report('succeeded') }, later);
+
+  it('takes the refund over as its own, with its words, and sends nothing', () => {
+    const mine = after(met, claimed(met, { ...order, reference: 'RMA-1' }, later));
+    expect(mine).toMatchObject({
+      origin: 'command',
+      outcome: 'accepted',
+      reference: 'RMA-1',
+      status: 'succeeded',
+      holds: 'refunded',
+    });
+    expect(mine).toMatchObject({ amount: met.amount, attention: null });
+  });
+
+  it('calls a person when the amount is another one', () => {
+    expect(types(claimed(met, { ...order, amount: 999n }, later))).toEqual(['requested', 'attention_needed']);
+  });
+});
+
+describe('The time since when an outcome is unknown', () => {
+  it('begins with the first word of it, survives more of the same, and ends with certainty', () => {
+    const submitted = refund('submitted', { providerRefundId: null });
+    const lost = after(submitted, recordReport(submitted, report('unknown', { providerRefundId: null, at: later })));
+    expect(lost.unknownSince).toEqual(later);
+    expect(after(lost, recordReport(lost, report('succeeded'))).unknownSince).toBeNull();
   });
 });
 

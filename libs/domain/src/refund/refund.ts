@@ -30,7 +30,8 @@ export type Attention =
   | 'amount_differs'
   | 'operation_parked'
   | 'provider_refused'
-  | 'outcome_unknown';
+  | 'outcome_unknown'
+  | 'late_command';
 
 export interface Rejection {
   readonly code: string;
@@ -70,6 +71,8 @@ export interface Refund {
   readonly bankReference: string | null;
   /** When the provider was asked for what was last believed; tells a stale report from news. */
   readonly reportedAt: Date | null;
+  /** Since when nobody knows whether the money has moved; null while that is known. */
+  readonly unknownSince: Date | null;
   readonly rejection: Rejection | null;
   /** The command's one outcome, once it is known. */
   readonly outcome: 'accepted' | 'rejected' | null;
@@ -105,7 +108,9 @@ export type RefundEventType =
   | 'reference_updated'
   | 'attention_needed';
 
-type Changes = Partial<Omit<Refund, 'id' | 'account' | 'provider' | 'version' | 'createdAt' | 'updatedAt' | 'finalAt'>>;
+type Changes = Partial<
+  Omit<Refund, 'id' | 'account' | 'provider' | 'version' | 'createdAt' | 'updatedAt' | 'finalAt' | 'unknownSince'>
+>;
 
 export interface RefundEvent {
   readonly type: RefundEventType;
@@ -120,7 +125,11 @@ export function evolve(refund: Refund, event: RefundEvent): Refund {
   const updatedAt = event.at > refund.updatedAt ? event.at : refund.updatedAt;
   const next = { ...refund, ...event.changes, version: refund.version + 1, updatedAt };
   if (next.status === refund.status) return next;
-  return { ...next, finalAt: finalStatuses.has(next.status) ? event.at : null };
+  return {
+    ...next,
+    unknownSince: next.status === 'outcome_unknown' ? event.at : null,
+    finalAt: finalStatuses.has(next.status) ? event.at : null,
+  };
 }
 
 /** The order to refund, as it came in through either door. */
@@ -157,6 +166,7 @@ export function requested(order: RefundOrder, at: Date): Refund {
     failureCode: null,
     bankReference: null,
     reportedAt: null,
+    unknownSince: null,
     rejection: null,
     outcome: null,
     version: 1,
@@ -194,6 +204,7 @@ export function discovered(
     attention: report.says === 'unclear' ? 'unknown_provider_status' : null,
     holds: status === 'failed' || status === 'canceled' ? 'nothing' : 'refunded',
     ...facts(report),
+    unknownSince: status === 'outcome_unknown' ? at : null,
     finalAt: finalStatuses.has(status) ? at : null,
   };
 }
@@ -512,7 +523,8 @@ export function submit(refund: Refund, at: Date): RefundEvent[] {
 
 export function approve(refund: Refund, at: Date): Result<RefundEvent[], RefundRefusal> {
   if (refund.status !== 'awaiting_approval') return err({ code: 'not_awaiting_approval', status: refund.status });
-  return ok([{ type: 'approved', at, changes: { status: 'approved' } }]);
+  const attention = refund.attention === 'late_command' ? null : refund.attention;
+  return ok([{ type: 'approved', at, changes: { status: 'approved', attention } }]);
 }
 
 /** A second person says no; the room is given back. */
@@ -547,25 +559,45 @@ export function retry(refund: Refund, at: Date): Result<RefundEvent[], RefundRef
   if (!possible || refund.origin === 'discovered' || refund.amount === null || refund.attention === 'contradiction') {
     return err({ code: 'not_retryable', status: refund.status });
   }
-  return ok([
-    {
-      type: 'approved',
-      at,
-      changes: {
-        status: 'approved',
-        holds: 'reserved',
-        attention: null,
-        // Canceled by us before anything was sent: the key of this attempt was never used.
-        attempt: refund.reportedAt === null && refund.status === 'canceled' ? refund.attempt : refund.attempt + 1,
-        providerRefundId: null,
-        providerStatus: null,
-        pendingReason: null,
-        failureCode: null,
-        bankReference: null,
-        reportedAt: null,
-      },
-    },
-  ]);
+  // Canceled by us before anything was sent: the key of this attempt was never used.
+  const unused = refund.reportedAt === null && refund.status === 'canceled';
+  return ok([anew(unused ? refund.attempt : refund.attempt + 1, at)]);
+}
+
+/** It is proved that the attempt under way had no effect: the next one goes out under a key of its own, in the room that is still held. */
+export function startOver(refund: Refund, at: Date): RefundEvent[] {
+  if (refund.status !== 'submitted' && refund.status !== 'outcome_unknown') return [];
+  const again = anew(refund.attempt + 1, at);
+  return refund.status === 'outcome_unknown' ? [again, { type: 'outcome_resolved', at, changes: {} }] : [again];
+}
+
+function anew(attempt: number, at: Date): RefundEvent {
+  const changes: Changes = {
+    status: 'approved',
+    holds: 'reserved',
+    attention: null,
+    attempt,
+    providerRefundId: null,
+    providerStatus: null,
+    pendingReason: null,
+    failureCode: null,
+    bankReference: null,
+    reportedAt: null,
+  };
+  return { type: 'approved', at, changes };
+}
+
+/**
+ * A command came for a refund that its provider had shown us before: our books had lost it (a restore from backup), and its id and so its key
+ * are the same. The money has its refund; what the order says beside that is taken over.
+ */
+export function claimed(refund: Refund, order: RefundOrder, at: Date): RefundEvent[] {
+  const { reason, blockCustomer, reference, note, metadata, expectedAvailable } = order;
+  const words: Changes = { reason, blockCustomer, reference, note, metadata, expectedAvailable };
+  const changes: Changes = { ...words, origin: 'command', outcome: 'accepted' };
+  const told: RefundEvent = { type: 'requested', at, changes };
+  const same = order.amount === null || (order.amount === refund.amount && order.currency === refund.currency);
+  return same ? [told] : [told, ...attentionTo(refund, 'amount_differs', at)];
 }
 
 /** What a person found out at the provider about a refund that nobody could tell the end of. */

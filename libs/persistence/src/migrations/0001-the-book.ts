@@ -160,14 +160,13 @@ const statements = [
      done_at timestamptz,
      check (lease_until is null or head)
    ) with (fillfactor = 70)`,
-  // Each partial index says what it is for: of two that serve a statement alike, the planner may take the wrong one, and read it from end to end.
   // One head per lane, and only heads are leased: so one leased operation per lane.
   `create unique index provider_operation_head on provider_operation (lane) where head and state in ('open', 'parked')`,
-  `create index provider_operation_lane on provider_operation (lane, ordinal) where lane is not null and state in ('open', 'parked')`,
+  `create index provider_operation_lane on provider_operation (lane, ordinal) where state in ('open', 'parked')`,
   `create index provider_operation_due on provider_operation (priority, run_at) where head and state = 'open'`,
   `create unique index provider_operation_read on provider_operation (target, kind, provider, account) where lane is null and state in ('open', 'parked')`,
   `create index provider_operation_by_refund on provider_operation (refund_id)`,
-  `create index provider_operation_open_of_refund on provider_operation (refund_id) where refund_id is not null and state in ('open', 'parked')`,
+  `create index provider_operation_open_of_refund on provider_operation (refund_id) where state in ('open', 'parked')`,
   `create index provider_operation_parked on provider_operation (ordinal) where state = 'parked'`,
 
   `create table provider_call (

@@ -1,0 +1,61 @@
+/*
+ * Webhooks get lost, and nobody tells us of that. So what was refunded in an account is listed at its provider on a schedule, and fed as
+ * reports: often for what is new, once a day for everything that the bank may still send back.
+ */
+import { v5 as uuid5 } from 'uuid';
+import type { Book } from '#application/book';
+import { REDRESS } from '#application/names';
+import { priorities, type Sweep } from '#application/operations';
+import type { Providers } from '#application/providers';
+
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+interface Plan {
+  readonly everyMs: number;
+  /** How far back every walk goes; null: to an hour before the one before it began, since providers' clocks count whole seconds and lists lag. */
+  readonly reachMs: number | null;
+}
+
+/** Refunds come back for up to thirty days. docs.stripe.com/refunds#failed-refunds */
+const plans: Readonly<Record<string, Plan>> = {
+  recent: { everyMs: 15 * minute, reachMs: null },
+  month: { everyMs: day, reachMs: 35 * day },
+};
+
+function planOf(name: string): Plan {
+  const plan = plans[name];
+  if (plan === undefined) throw new Error(`there is no sweep "${name}"`);
+  return plan;
+}
+
+/** The walk after one that has come to its end. */
+export function nextSweep(name: string, done: Sweep, now: Date): Sweep {
+  const { everyMs, reachMs } = planOf(name);
+  const begunAt = now.getTime() + everyMs;
+  const since = reachMs === null ? Date.parse(done.begunAt) - hour : begunAt - reachMs;
+  return { since: new Date(since).toISOString(), begunAt: new Date(begunAt).toISOString(), after: null };
+}
+
+/** Sees to it that every account that can be listed is swept. Safe to call by every worker at every start. */
+export async function beginSweeps(book: Book, { lists }: Providers): Promise<void> {
+  const wanted = lists.flatMap(({ account, provider }) =>
+    Object.keys(plans).map((name) => ({
+      id: uuid5(JSON.stringify([account, provider, 'sweep', name]), REDRESS),
+      account,
+      provider,
+      name,
+    })),
+  );
+  await book.transact({ operations: wanted.map(({ id }) => id) }, (set) => {
+    for (const { id, account, provider, name } of wanted) {
+      if (set.operation(id) !== undefined) continue;
+      const { reachMs } = planOf(name);
+      const sweep = { since: set.later(-(reachMs ?? day)).toISOString(), begunAt: set.now.toISOString(), after: null };
+      const nothing = { refundId: null, paymentKey: null, lane: null, key: null, attempt: 0 };
+      const read = { account, provider, kind: 'refunds.list', target: name, runAt: set.now, priority: priorities.poll } as const;
+      set.addOperation({ ...read, ...nothing }, { id, sweep });
+    }
+  });
+}
