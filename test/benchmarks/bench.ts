@@ -16,7 +16,7 @@ const { values, positionals } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     pairs: { type: 'string', default: '5' },
-    commands: { type: 'string', default: '40000' },
+    commands: { type: 'string', default: '20000' },
     seconds: { type: 'string', default: '60' },
   },
 });
@@ -27,6 +27,7 @@ const benchmarks: Readonly<Record<string, (stage: Stage) => Promise<Result>>> = 
 };
 
 const interrupted = Promise.withResolvers<never>();
+interrupted.promise.catch(() => undefined); // While all is still starting nobody listens.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => interrupted.reject(new Obstacle('stopped')));
 
@@ -49,9 +50,8 @@ try {
 } catch (error) {
   console.error(inOneLine(error));
 }
-const broker = [...running]; // The broker is one of ours too, and the stage ends it last.
+await Promise.all([...running].map((child) => child.stop(1_000)));
 await stage?.stop();
-await Promise.all(broker.map((child) => child.stop(1_000)));
 process.exit(exitCode);
 
 async function runAll(on: Stage, names: readonly string[]): Promise<Result[]> {

@@ -106,6 +106,10 @@ export class Stage {
   private async onServer(statement: string): Promise<void> {
     const client = new pg.Client({ connectionString: this.serverUrl });
     await client.connect();
-    await client.query(statement).finally(() => client.end());
+    try {
+      await client.query(statement);
+    } finally {
+      await client.end();
+    }
   }
 }
