@@ -6,6 +6,7 @@ import { FindingOut1763800000002 } from '#persistence/migrations/0002-finding-ou
 import { Limits1763800000003 } from '#persistence/migrations/0003-limits';
 import { Sending1763800000004 } from '#persistence/migrations/0004-sending';
 import { ActionRequired1763800000006 } from '#persistence/migrations/0006-action-required';
+import { OpenOperations1763800000007 } from '#persistence/migrations/0007-open-operations';
 
 class SnakeCase extends DefaultNamingStrategy {
   override columnName(property: string, given: string | undefined): string {
@@ -34,6 +35,7 @@ export function dataSource({ url, connections }: DatabaseSettings): DataSource {
       Limits1763800000003,
       Sending1763800000004,
       ActionRequired1763800000006,
+      OpenOperations1763800000007,
     ],
     migrationsTransactionMode: 'each',
     migrationsTableName: 'migration',
