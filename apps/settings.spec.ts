@@ -31,6 +31,7 @@ describe('The settings', () => {
       dir: '.redress',
       movableClock: false,
       admission: { factsMaxAgeMs: 60_000 },
+      callMs: 20_000,
     });
   });
 
@@ -53,8 +54,10 @@ describe('The settings', () => {
       ZAMP_SECRET: 'new,old',
       ZAMP_WEBHOOK_ADDRESSES: '1.2.3.4,5.6.7.8',
       MOVABLE_CLOCK: 'true',
+      PROVIDER_CALL_TIMEOUT_SECONDS: '5',
     });
     expect(settings).toMatchObject({
+      callMs: 5_000,
       port: 0,
       logLevel: 'debug',
       adminKey: 'sixteen-or-more-characters',

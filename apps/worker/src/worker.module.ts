@@ -16,8 +16,8 @@ import { Work } from './work.js';
 /** Everything that a topic of ours is relayed from. */
 const relayed = [topics.refundEvents, topics.refundOutcomes, topics.refundability, deadLetterTopic(topics.refundCommands)];
 
-/** Well below the lease, so that a call has ended before its operation can be taken over. */
-const running = { atOnce: 128, leaseMs: 30_000, callMs: 20_000 };
+/** The lease is well above the longest call, so that a call has ended before its operation can be taken over. */
+const running = { atOnce: 128, leaseMs: 30_000 };
 
 @Module({})
 export class WorkerModule {
@@ -42,9 +42,11 @@ export class WorkerModule {
         },
         {
           provide: RunOperations,
-          inject: [OperationQueue, Book, Providers],
-          useFactory: (queue: OperationQueue, book: Book, providers: Providers) =>
-            new RunOperations(queue, book, providers, new RecordAnswers(book, providers), running, logOf('Operations')),
+          inject: [OperationQueue, Book, Providers, Settings],
+          useFactory: (queue: OperationQueue, book: Book, providers: Providers, { callMs }: Settings) => {
+            const recorder = new RecordAnswers(book, providers);
+            return new RunOperations(queue, book, providers, recorder, { ...running, callMs }, logOf('Operations'));
+          },
         },
       ],
     };

@@ -5,6 +5,7 @@
  * recorded as they come, in batches. No transaction is open during a call: a PSP may take a minute, and a lock held that long would
  * stop every other refund of the payment.
  */
+import { addPaymentRead, mayHideASend } from '#application/admission';
 import { Batcher, inParts } from '#application/batcher';
 import type { Book, KeptCall, WorkingSet } from '#application/book';
 import { Unavailable } from '#application/errors';
@@ -130,6 +131,12 @@ export class RunOperations {
     const operation = set.operation(claimed.id);
     if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return null;
     const cause = { causationId: operation.id };
+    const payment = set.payment(set.kept(operation.target).refund.paymentKey);
+    if (operation.firstSentAt === null && mayHideASend(payment, this.providers, set.now)) {
+      if (!set.isBeingRead(payment)) addPaymentRead(set, payment);
+      set.changeOperation(operation.id, { leaseUntil: null, runAt: set.later(1_000), result: 'its payment is read first' });
+      return null;
+    }
     const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), cause);
     const sendable = refund.status === 'submitted' || refund.status === 'outcome_unknown';
     if (!sendable || refund.attempt !== operation.attempt || refund.attention === 'contradiction') {
@@ -138,15 +145,14 @@ export class RunOperations {
       return null;
     }
     const { now } = set;
-    const payment = set.payment(refund.paymentKey);
-    if (this.isForgotten(operation, now)) {
+    if (this.isForgotten(operation, now) || mayHideASend(payment, this.providers, now)) {
       const result = 'its key may be forgotten by the provider';
       set.changeOperation(operation.id, { ...searchOf(payment), runAt: now, result });
       set.record(refund.id, recordReport(refund, unknown(refund, now)), cause);
       return null;
     }
     const begun = { tries: operation.tries + 1, firstSentAt: operation.firstSentAt ?? now, lastSentAt: now };
-    return { operation: set.changeOperation(operation.id, begun), refund, payment };
+    return { operation: set.changeOperation(operation.id, begun), refund, payment: set.payment(payment.key) };
   }
 
   /** A key that its provider may have forgotten would move the money again. */
