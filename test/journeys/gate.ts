@@ -67,6 +67,12 @@ export class Gate {
     this.planOf(payment).goOn();
   }
 
+  /** Out of reach from here on, also for what has not been sent yet. */
+  shut(payment: string): void {
+    const plan = this.planOf(payment);
+    plan.sends = Math.max(1, plan.sends);
+  }
+
   /** All is well from here on. */
   open(payment: string): void {
     this.planOf(payment).open = true;
