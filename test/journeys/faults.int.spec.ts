@@ -91,7 +91,7 @@ const hours = 3_600;
 class Round {
   private constructor(
     readonly system: System,
-    private readonly gate: Gate,
+    readonly gate: Gate,
     readonly rows: readonly Row[],
   ) {}
 
@@ -475,9 +475,12 @@ describeWithDatabase('The fault matrix', () => {
           await round.restore();
           await round.system.pass(30 * hours);
           round.heal();
+          // A sweep at the start would be faster than Kafka, and is not to be what it rests on.
+          round.gate.sweeps = false;
           await round.sendAgain();
           round.system.startPart('worker');
           await round.settle();
+          round.gate.sweeps = true;
         }, 240_000);
 
         it.each(titled(later))('%s, %s: one refund, or a person where nobody can know', (_, __, row) => expectEnd(row));

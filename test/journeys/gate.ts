@@ -28,6 +28,8 @@ interface Plan {
 
 export class Gate {
   private readonly plans = new Map<string, Plan>();
+  /** Whether sweeps get through: the lists of a whole account. */
+  sweeps = true;
   private readonly upstream = new Set<{ destroy(): unknown }>();
   private simulators = '';
   private api = '';
@@ -107,6 +109,10 @@ export class Gate {
     }
     const target = `${this.simulators}${url}`;
     const isSend = request.method === 'POST' && url.endsWith('/refunds');
+    if (plan === undefined && !this.sweeps && url.includes('/v1/refunds?')) {
+      response.destroy();
+      return;
+    }
     if (plan === undefined || (!isSend && plan.sends === 0)) return this.pass(target, request, body, response);
     if (isSend) plan.sends += 1;
     if (plan.open) return this.pass(target, request, body, response);
