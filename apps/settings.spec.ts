@@ -32,6 +32,7 @@ describe('The settings', () => {
       movableClock: false,
       admission: { factsMaxAgeMs: 60_000 },
       callMs: 20_000,
+      bounds: [],
     });
   });
 
@@ -51,11 +52,23 @@ describe('The settings', () => {
       KAFKA_SASL_PASSWORD: 'p',
       STRIPE_WEBHOOK_SECRET: 'whsec_new, whsec_old',
       STRIPE_API_BASE: 'http://127.0.0.1:4010/stripe',
+      STRIPE_CALLS_PER_SECOND_AND_ENDPOINT: '20',
+      ZAMP_CALLS_PER_SECOND: '0.5',
       ZAMP_SECRET: 'new,old',
       ZAMP_WEBHOOK_ADDRESSES: '1.2.3.4,5.6.7.8',
       MOVABLE_CLOCK: 'true',
       PROVIDER_CALL_TIMEOUT_SECONDS: '5',
+      BREAKER_SENDS_PER_HOUR: '2000',
+      BREAKER_AMOUNT_PER_HOUR: 'USD:5000000, JPY:1',
     });
+    expect(settings.bounds).toEqual(
+      ['stripe', 'zamp'].map((provider) => ({
+        account: 'default',
+        provider,
+        sendsPerHour: 2000,
+        amountPerHour: { USD: 5_000_000n, JPY: 1n },
+      })),
+    );
     expect(settings).toMatchObject({
       callMs: 5_000,
       port: 0,
@@ -76,10 +89,11 @@ describe('The settings', () => {
         apiKey: 'sk_test_1',
         webhookSecrets: ['whsec_new', 'whsec_old'],
         apiBase: 'http://127.0.0.1:4010/stripe',
+        limits: { perSecondAndEndpoint: 20 },
       },
     ]);
     expect(settings.zampAccounts).toMatchObject([
-      { secret: 'new', previousSecret: 'old', webhookAddresses: ['1.2.3.4', '5.6.7.8'] },
+      { secret: 'new', previousSecret: 'old', webhookAddresses: ['1.2.3.4', '5.6.7.8'], limits: { perSecond: 0.5 } },
     ]);
   });
 
@@ -120,6 +134,19 @@ describe('The settings', () => {
       { ...database, ...zamp, ZAMP_SECRET: 'a,b,hush' },
       'ZAMP_SECRET should be the secret that Zamp gave; while it is rolled the new one, a comma, the one before',
     ],
+    [
+      { ...database, ...stripe, STRIPE_CALLS_PER_SECOND: '0' },
+      'STRIPE_CALLS_PER_SECOND should be a number of calls above 0, up to 100000, not 0',
+    ],
+    [{ ...database, BREAKER_SENDS_PER_HOUR: '0' }, 'BREAKER_SENDS_PER_HOUR should be a whole number from 1, not 0'],
+    [
+      { ...database, BREAKER_AMOUNT_PER_HOUR: 'UDS:100' },
+      'BREAKER_AMOUNT_PER_HOUR should be currencies with minor units from 1, as in USD:5000000,EUR:4000000, not UDS:100',
+    ],
+    [
+      { ...database, BREAKER_AMOUNT_PER_HOUR: 'USD:10.50' },
+      'BREAKER_AMOUNT_PER_HOUR should be currencies with minor units from 1, as in USD:5000000,EUR:4000000, not USD:10.50',
+    ],
     [{ ...database, MOVABLE_CLOCK: '1' }, 'MOVABLE_CLOCK should be one of true, false, not 1'],
     [
       { ...database, MOVABLE_CLOCK: 'true', NODE_ENV: 'production' },
@@ -159,11 +186,13 @@ describe('Several accounts', () => {
 
   it('stand in a file', () => {
     const another = { provider: 'zamp', account: 'eu', merchantId: 'm', apiKey: 'k', secret: 's', apiBase: 'https://zamp.test' };
-    const { stripeAccounts, zampAccounts } = readSettings(given([eu, { ...eu, account: 'us' }, another]));
+    const us = { ...eu, account: 'us', callsPerSecond: 80, callsPerSecondAndEndpoint: 12.5 };
+    const { stripeAccounts, zampAccounts } = readSettings(given([eu, us, another]));
     expect(stripeAccounts.map(({ account, apiBase }) => [account, apiBase])).toEqual([
       ['eu', 'https://api.stripe.com'],
       ['us', 'https://api.stripe.com'],
     ]);
+    expect(stripeAccounts.map(({ limits }) => limits)).toEqual([{}, { perSecond: 80, perSecondAndEndpoint: 12.5 }]);
     expect(zampAccounts).toMatchObject([{ account: 'eu', webhookAddresses: [] }]);
   });
 
@@ -173,12 +202,29 @@ describe('Several accounts', () => {
     ['another provider', [{ ...eu, provider: 'paypal' }], /^REDRESS_ACCOUNTS, entry 1: provider should be stripe or zamp/],
     ['a name with a colon', [{ ...eu, account: 'e:u' }], /^REDRESS_ACCOUNTS, entry 1: account should be 1 to 64/],
     ['an account twice', [eu, eu], /^REDRESS_ACCOUNTS, entry 2: stripe has another account "eu" already$/],
+    ['a bound in text', [{ ...eu, sendsPerHour: '5' }], /^REDRESS_ACCOUNTS, entry 1: sendsPerHour should be a whole number/],
+    ['a bound in no currency', [{ ...eu, amountPerHour: { UDS: 5 } }], /^REDRESS_ACCOUNTS, entry 1: amountPerHour should be/],
     ['no secret', [{ ...eu, webhookSecrets: [] }], /^REDRESS_ACCOUNTS, entry 1: webhookSecrets should be a list of at least one/],
+    [
+      'a limit in words',
+      [{ ...eu, callsPerSecond: '80' }],
+      /^REDRESS_ACCOUNTS, entry 1: callsPerSecond should be a number of calls/,
+    ],
     ['a field too many', [{ ...eu, webhookSecret: 'whsec_hush' }], /^REDRESS_ACCOUNTS, entry 1: webhookSecret is not known here/],
   ])('are refused for %s', (_, content, line) => {
     const lines = linesOf(given(content));
     expect(lines).toContainEqual(expect.stringMatching(line));
     expect(lines.join()).not.toContain('hush');
+  });
+
+  it('have bounds of their own, or else those of the environment', () => {
+    const us = { ...eu, account: 'us', sendsPerHour: 5, amountPerHour: { USD: 100 } };
+    const { bounds } = readSettings(given([eu, us], { BREAKER_SENDS_PER_HOUR: '7' }));
+    expect(bounds).toEqual([
+      { provider: 'stripe', account: 'eu', sendsPerHour: 7, amountPerHour: {} },
+      { provider: 'stripe', account: 'us', sendsPerHour: 5, amountPerHour: { USD: 100n } },
+    ]);
+    expect(readSettings(given([eu])).bounds).toEqual([]);
   });
 
   it('stand beside no account of the environment', () => {

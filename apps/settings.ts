@@ -4,6 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import type { AdmissionSettings } from '#application/admission';
+import type { CallLimits } from '#domain/ports/refund-provider';
+import type { ProviderAccount, SendingBounds } from '#application/sending';
+import { exponentOf } from '#domain/money';
 import type { KafkaConnection } from '#messaging/kafka-client';
 import { isLive, type StripeAccount } from '#stripe/stripe-refunds';
 import type { ZampAccount } from '#zamp/zamp-refunds';
@@ -29,6 +32,8 @@ export abstract class Settings {
   abstract readonly admission: AdmissionSettings;
   /** After this a call to a provider is over, whatever its socket does. */
   abstract readonly callMs: number;
+  /** Of the accounts whose sending has a bound. */
+  abstract readonly bounds: readonly SendingBounds[];
 }
 
 /** The start cannot go on; `lines` says why, a line per variable. */
@@ -125,6 +130,7 @@ const listOf = (text: string) =>
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '');
 const isPostgres = (value: string) => /^postgres(ql)?:$/.test(URL.parse(value)?.protocol ?? '');
+const isRate = (value: string) => /^\d{1,6}(\.\d{1,3})?$/.test(value) && Number(value) > 0 && Number(value) <= 100_000;
 const isHttp = (value: string) => /^https?:$/.test(URL.parse(value)?.protocol ?? '');
 const isLiveKey = (key: string) => {
   const live = isLive(key);
@@ -190,7 +196,7 @@ function allOrNone(
   return true;
 }
 
-type Accounts = Pick<Settings, 'stripeAccounts' | 'zampAccounts'>;
+type Accounts = Pick<Settings, 'stripeAccounts' | 'zampAccounts' | 'bounds'>;
 
 const should = {
   stripeKey: 'a secret or restricted key of Stripe: sk_test_..., sk_live_..., rk_test_... or rk_live_...',
@@ -200,6 +206,9 @@ const should = {
   merchant: 'the merchant id that Zamp gave',
   zampKey: 'the API key that Zamp gave',
   zampSecret: 'the secret that Zamp gave; while it is rolled the new one, a comma, the one before',
+  rate: 'a number of calls above 0, up to 100000',
+  bound: 'a whole number from 1',
+  amounts: 'currencies with minor units from 1',
 } as const;
 
 /** One account per provider, called `default`. */
@@ -229,31 +238,78 @@ function ownAccounts(reading: Reading): Accounts {
   const [secret = '', previousSecret] = reading.list('ZAMP_SECRET');
   const webhookAddresses = reading.list('ZAMP_WEBHOOK_ADDRESSES');
   const merchantId = reading.text('ZAMP_MERCHANT_ID') ?? '';
+  const limits = (provider: 'STRIPE' | 'ZAMP') => {
+    const rate = (name: string) => asNumber(reading.plain(`${provider}_${name}`, should.rate, isRate));
+    return limitsOf(rate('CALLS_PER_SECOND'), rate('CALLS_PER_SECOND_AND_ENDPOINT'));
+  };
+  const [stripeLimits, zampLimits] = [limits('STRIPE'), limits('ZAMP')];
   const zampKey = reading.text('ZAMP_API_KEY') ?? '';
+  const configured = [...(stripe ? ['stripe'] : []), ...(zamp ? ['zamp'] : [])].map((provider) => ({ account, provider }));
   return {
     stripeAccounts: stripe
-      ? [{ account, apiKey, webhookSecrets: reading.list('STRIPE_WEBHOOK_SECRET'), apiBase: stripeBase }]
+      ? [{ account, apiKey, webhookSecrets: reading.list('STRIPE_WEBHOOK_SECRET'), apiBase: stripeBase, limits: stripeLimits }]
       : [],
     zampAccounts: zamp
-      ? [{ account, merchantId, apiKey: zampKey, secret, previousSecret, apiBase: zampBase, webhookAddresses }]
+      ? [
+          {
+            account,
+            merchantId,
+            apiKey: zampKey,
+            secret,
+            previousSecret,
+            apiBase: zampBase,
+            webhookAddresses,
+            limits: zampLimits,
+          },
+        ]
       : [],
+    bounds: bounded(configured, breaker(reading)),
   };
 }
 
-const providerVariables = [
-  'STRIPE_API_KEY',
-  'STRIPE_WEBHOOK_SECRET',
-  'STRIPE_API_BASE',
-  'ZAMP_API_BASE',
-  'ZAMP_MERCHANT_ID',
-].concat(['ZAMP_API_KEY', 'ZAMP_SECRET', 'ZAMP_WEBHOOK_ADDRESSES']);
+const providerVariables = ['STRIPE_API_KEY', 'STRIPE_WEBHOOK_SECRET', 'STRIPE_API_BASE', 'ZAMP_API_BASE', 'ZAMP_MERCHANT_ID']
+  .concat(['ZAMP_API_KEY', 'ZAMP_SECRET', 'ZAMP_WEBHOOK_ADDRESSES'])
+  .concat(['STRIPE_CALLS_PER_SECOND', 'STRIPE_CALLS_PER_SECOND_AND_ENDPOINT'])
+  .concat(['ZAMP_CALLS_PER_SECOND', 'ZAMP_CALLS_PER_SECOND_AND_ENDPOINT']);
+type Bounds = Omit<SendingBounds, keyof ProviderAccount>;
+
+const isBound = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 1;
+
+/** What may be sent in an hour by each account that says nothing of its own. */
+function breaker(reading: Reading): Bounds {
+  const wholeOf = (text: string | undefined) => (text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : undefined);
+  const pairsOf = (text: string) =>
+    listOf(text).map((pair): [string, number | undefined] => [pair.slice(0, 3), wholeOf(/^[A-Z]{3}:(.+)$/.exec(pair)?.[1])]);
+  const sends = reading.plain('BREAKER_SENDS_PER_HOUR', should.bound, (value) => isBound(wholeOf(value)));
+  const amounts = reading.plain('BREAKER_AMOUNT_PER_HOUR', `${should.amounts}, as in USD:5000000,EUR:4000000`, (value) =>
+    areAmounts(Object.fromEntries(pairsOf(value))),
+  );
+  const given = Object.fromEntries(amounts === undefined ? [] : pairsOf(amounts));
+  return { sendsPerHour: wholeOf(sends) ?? null, amountPerHour: areAmounts(given) ? bigints(given) : {} };
+}
+
+/** A currency that does not exist bounds nothing, so it is a mistake. */
+function areAmounts(value: unknown): value is Readonly<Record<string, number>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.entries(value).every(([currency, amount]) => exponentOf(currency) !== undefined && isBound(amount));
+}
+
+const bigints = (amounts: Readonly<Record<string, number>>) =>
+  Object.fromEntries(Object.entries(amounts).map(([currency, amount]) => [currency, BigInt(amount)]));
+
+function bounded(accounts: readonly (ProviderAccount & Partial<Bounds>)[], others: Bounds): SendingBounds[] {
+  return accounts
+    .map((account) => ({ ...others, ...account }))
+    .filter(({ sendsPerHour, amountPerHour }) => sendsPerHour !== null || Object.keys(amountPerHour).length > 0);
+}
 
 /**
  * Several accounts, from a file:
  *
  * ```json
  * [{ "provider": "stripe", "account": "eu", "apiKey": "sk_live_...", "webhookSecrets": ["whsec_..."] },
- *  { "provider": "zamp", "account": "eu", "merchantId": "...", "apiKey": "...", "secret": "...", "apiBase": "https://..." }]
+ *  { "provider": "zamp", "account": "eu", "merchantId": "...", "apiKey": "...", "secret": "...", "apiBase": "https://...",
+ *    "sendsPerHour": 500, "amountPerHour": { "USD": 5000000 } }]
  * ```
  */
 function listedAccounts(reading: Reading): Accounts {
@@ -261,7 +317,7 @@ function listedAccounts(reading: Reading): Accounts {
     reading.wrong(`${name} should not be set beside REDRESS_ACCOUNTS: the file has every account`);
   }
   const file = reading.text('REDRESS_ACCOUNTS') ?? '';
-  const nothing = { stripeAccounts: [], zampAccounts: [] };
+  const nothing = { stripeAccounts: [], zampAccounts: [], bounds: [] };
   const content = jsonOf(file);
   if (!Array.isArray(content) || content.length === 0) {
     reading.wrong(`REDRESS_ACCOUNTS should be a JSON file with a list of accounts, not ${file}`);
@@ -269,6 +325,7 @@ function listedAccounts(reading: Reading): Accounts {
   }
   const stripeAccounts: StripeAccount[] = [];
   const zampAccounts: ZampAccount[] = [];
+  const bounds: (ProviderAccount & Partial<Bounds>)[] = [];
   const names = new Set<string>();
   content.forEach((value: unknown, index) => {
     const entry = new Entry(value, (line) => reading.wrong(`REDRESS_ACCOUNTS, entry ${index + 1}: ${line}`));
@@ -280,9 +337,10 @@ function listedAccounts(reading: Reading): Accounts {
     names.add(`${provider}:${account}`);
     if (provider === 'stripe') stripeAccounts.push(stripeEntry(entry, account));
     if (provider === 'zamp') zampAccounts.push(zampEntry(entry, account));
+    bounds.push({ provider, account, ...boundsEntry(entry) });
     entry.nothingElse();
   });
-  return { stripeAccounts, zampAccounts };
+  return { stripeAccounts, zampAccounts, bounds: bounded(bounds, breaker(reading)) };
 }
 
 function stripeEntry(entry: Entry, account: string): StripeAccount {
@@ -291,6 +349,7 @@ function stripeEntry(entry: Entry, account: string): StripeAccount {
     apiKey: entry.text('apiKey', should.stripeKey, (key) => isLive(key).ok),
     webhookSecrets: entry.texts('webhookSecrets', 'a list of at least one signing secret', 1),
     apiBase: entry.maybe('apiBase', should.address, isHttp) ?? 'https://api.stripe.com',
+    limits: entryLimits(entry),
   };
 }
 
@@ -304,6 +363,32 @@ function zampEntry(entry: Entry, account: string): ZampAccount {
     previousSecret: entry.maybe('previousSecret', 'the secret before this one', isThere),
     apiBase: entry.text('apiBase', should.zampBase, isHttp),
     webhookAddresses: entry.texts('webhookAddresses', 'a list of addresses', 0),
+    limits: entryLimits(entry),
+  };
+}
+
+function entryLimits(entry: Entry): Partial<CallLimits> {
+  const isNumber = (value: unknown): value is number => typeof value === 'number' && isRate(String(value));
+  const rate = (name: string) => entry.value(name, should.rate, isNumber);
+  return limitsOf(rate('callsPerSecond'), rate('callsPerSecondAndEndpoint'));
+}
+
+/** What is not set is the provider's own. */
+function limitsOf(perSecond: number | undefined, perSecondAndEndpoint: number | undefined): Partial<CallLimits> {
+  return {
+    ...(perSecond === undefined ? {} : { perSecond }),
+    ...(perSecondAndEndpoint === undefined ? {} : { perSecondAndEndpoint }),
+  };
+}
+
+const asNumber = (text: string | undefined) => (text === undefined ? undefined : Number(text));
+
+function boundsEntry(entry: Entry): Partial<Bounds> {
+  const sendsPerHour = entry.value('sendsPerHour', should.bound, isBound);
+  const amountPerHour = entry.value('amountPerHour', `an object of ${should.amounts}`, areAmounts);
+  return {
+    ...(sendsPerHour === undefined ? {} : { sendsPerHour }),
+    ...(amountPerHour === undefined ? {} : { amountPerHour: bigints(amountPerHour) }),
   };
 }
 
@@ -330,6 +415,14 @@ class Entry {
     const value = this.fields[name];
     if (value === undefined) return undefined;
     if (typeof value === 'string' && value.trim() !== '' && test(value)) return value;
+    this.wrong(`${name} should be ${what}`);
+    return undefined;
+  }
+
+  value<T>(name: string, what: string, test: (value: unknown) => value is T): T | undefined {
+    this.known.add(name);
+    const value = this.fields[name];
+    if (value === undefined || test(value)) return value;
     this.wrong(`${name} should be ${what}`);
     return undefined;
   }

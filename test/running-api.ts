@@ -21,7 +21,7 @@ import { StripeRefunds } from '#stripe/stripe-refunds';
 import { ZampNotices } from '#zamp/zamp-notices';
 import { ZampRefunds } from '#zamp/zamp-refunds';
 import { startApi } from '../apps/api/src/api.js';
-import { readSettings } from '../apps/settings.js';
+import { readSettings, type Settings } from '../apps/settings.js';
 import { DEVELOPMENT, startSimulators } from '../apps/simulators/src/simulators.js';
 import { freshDatabase } from './environment.js';
 
@@ -65,7 +65,7 @@ export async function runningApi(env: Readonly<Record<string, string>> = {}) {
   const api = await startApi(settings, false);
   const url = `http://127.0.0.1:${api.port}`;
   const source = await dataSource({ url: database.url, connections: 4 }).initialize();
-  const worker = workerOver(source, [...settings.stripeAccounts], [...settings.zampAccounts]);
+  const worker = workerOver(source, settings);
   const documented = new Documented(await (await fetch(`${url}/openapi.json`)).json());
 
   const call = async (method: string, path: string, { body, raw, headers = {}, key }: Call = {}): Promise<Answer> => {
@@ -125,11 +125,7 @@ export async function runningApi(env: Readonly<Record<string, string>> = {}) {
 }
 
 /** Does everything that is due, until nothing is: provider operations, deliveries, sealing. */
-function workerOver(
-  source: DataSource,
-  stripe: readonly ConstructorParameters<typeof StripeRefunds>[0][],
-  zamp: readonly ConstructorParameters<typeof ZampRefunds>[0][],
-) {
+function workerOver(source: DataSource, { stripeAccounts: stripe, zampAccounts: zamp, bounds }: Settings) {
   const overStripe = stripe.map((account) => new StripeRefunds(account));
   const providers = new Providers(
     [...overStripe, ...zamp.map((account) => new ZampRefunds(account))],
@@ -141,8 +137,9 @@ function workerOver(
     failed(what: string, ids: object, error: unknown): void {
       throw new Error(`${what} ${JSON.stringify(ids)}`, { cause: error });
     },
+    tripped: () => undefined,
   };
-  const settings = { atOnce: 20, leaseMs: 30_000, callMs: 10_000 };
+  const settings = { atOnce: 20, leaseMs: 30_000, callMs: 10_000, bounds };
   const run = new RunOperations(
     new PostgresOperations(source),
     book,

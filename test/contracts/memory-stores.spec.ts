@@ -10,6 +10,9 @@ storesContract('The memory', () => {
     advance: async (ms) => {
       stores.now = new Date(stores.now.getTime() + ms);
     },
+    passReal: async (ms) => {
+      stores.realMs += ms;
+    },
     dispositionOf: async (noticeId) =>
       stores.deliveryRows
         .where((each) => each.noticeId === noticeId)

@@ -33,6 +33,13 @@ describeWithDatabase('PostgreSQL and the contract', () => {
       advance: async (ms) => {
         await source.query(`update clock set advanced = advanced + $1 * interval '1 millisecond'`, [ms]);
       },
+      // Real time cannot be moved, but what was noted by it can.
+      passReal: async (ms) => {
+        await source.query(
+          `update provider_limit set next_at = next_at - $1 * interval '1 millisecond', slowed_at = slowed_at - $1 * interval '1 millisecond'`,
+          [ms],
+        );
+      },
       dispositionOf: async (noticeId) => {
         const found: { disposition: string | null; refund_id: string | null }[] = await source.query(
           'select disposition, refund_id from webhook_delivery where notice_id = $1 order by ordinal',

@@ -25,7 +25,19 @@ import {
   type SealedEntry,
   type TopicTurn,
 } from '#application/event-log';
-import { isOpen, OperationQueue, type Operation } from '#application/operations';
+import {
+  isOpen,
+  operationKinds,
+  OperationQueue,
+  pacing,
+  type AccountLimits,
+  type Due,
+  type Endpoint,
+  type Met,
+  type Operation,
+  type ParkedOperation,
+} from '#application/operations';
+import { covers, newHour, type Pause, type Scope, type SendingHour } from '#application/sending';
 import { Wake, type Work } from '#application/wake';
 import { heardOf, room, type Payment } from '#domain/payment/payment';
 
@@ -42,6 +54,16 @@ interface Cursor {
   readonly fence: bigint;
   readonly holder: string | null;
   readonly leaseUntil: Date | null;
+}
+
+/** One limit; times are milliseconds of real time. */
+interface Limit {
+  readonly rate: number;
+  readonly nextAt: number;
+  readonly share: number;
+  readonly slowedAt: number;
+  readonly limited: number;
+  readonly locked: number;
 }
 
 interface Refusal extends Error {
@@ -103,7 +125,13 @@ export class MemoryStores {
   readonly sequences = new Rows<string>(this.undo);
   readonly marks = new Rows<bigint>(this.undo);
   readonly deadLetters = new Rows<DeadLetter>(this.undo);
+  /** The pauses that stand. */
+  readonly pauses = new Rows<Pause | null>(this.undo);
+  readonly hours = new Rows<SendingHour>(this.undo);
   readonly deliveryRows = new Rows<Delivery>(this.undo);
+  readonly limits = new Rows<Limit>(this.undo);
+  /** Real time, by which calls are paced; it has nothing to do with `now`. */
+  realMs = 0;
   readonly topicCursors = new Rows<Cursor>(this.undo);
   readonly calls: KeptCall[] = [];
   sealed = 0;
@@ -130,6 +158,10 @@ export class MemoryStores {
   /** The payments that somebody calls so, at whichever provider and account. */
   keysCalled(payment: string): Set<string> {
     return new Set(this.names.where(({ name }) => name.endsWith(at('', payment))).map(({ paymentKey }) => paymentKey));
+  }
+
+  standing(): Pause[] {
+    return this.pauses.all().flatMap((pause) => pause ?? []);
   }
 
   nextOrdinal(): bigint {
@@ -160,9 +192,9 @@ class MemoryBook extends Book {
       this.store(working, want);
       return { answer: decided, set: working };
     });
-    const { log, newOperations, closedLanes, operations } = set.changes;
+    const { log, newOperations, closedLanes, operations, endedPauses } = set.changes;
     if (log.length > 0) stores.wake.ring('unsealed');
-    if (newOperations.size + closedLanes.size + operations.size > 0) stores.wake.ring('operations');
+    if (newOperations.size + closedLanes.size + operations.size + endedPauses.length > 0) stores.wake.ring('operations');
     return answer;
   }
 
@@ -240,9 +272,18 @@ class MemoryBook extends Book {
         commands: (want.commands ?? []).flatMap((id) => stores.commands.get(id) ?? []),
         operations,
         busyLanes: new Set(operations.flatMap((each) => (each.lane !== null && each.head && isOpen(each) ? [each.lane] : []))),
+        deadLetters: (want.deadLetters ?? []).flatMap((id) => stores.deadLetters.get(id) ?? []),
+        pauses: want.sending === undefined ? [] : stores.standing(),
+        hours: this.hours(want),
       },
       stores.newId,
     );
+  }
+
+  private hours({ sending, counted = [] }: Want): SendingHour[] {
+    const { hours, now } = this.stores;
+    if (sending === 'thrown') return hours.all();
+    return counted.map((of) => hours.get(at(of.account, of.provider)) ?? newHour(of, now));
   }
 
   private store(set: WorkingSet, { unlocked }: Want): void {
@@ -271,6 +312,11 @@ class MemoryBook extends Book {
     for (const lane of changes.closedLanes) this.promote(lane);
     stores.calls.push(...changes.calls);
     for (const letter of changes.deadLetters) stores.deadLetters.add(letter.id, letter);
+    for (const letter of changes.endedDeadLetters) stores.deadLetters.put(letter.id, letter);
+    for (const { id } of changes.endedPauses) stores.pauses.put(id, null);
+    for (const pause of changes.newPauses) this.storePause(pause);
+    for (const hour of set.hours())
+      if (changes.hours.has(at(hour.account, hour.provider))) stores.hours.put(at(hour.account, hour.provider), hour);
     this.dispose(set);
     for (const entry of changes.log) this.tell(entry);
   }
@@ -284,6 +330,14 @@ class MemoryBook extends Book {
       throw refusal;
     }
     this.stores.payments.put(payment.key, payment);
+  }
+
+  private storePause(pause: Pause): void {
+    const { provider, account } = pause;
+    if (this.stores.standing().some((each) => each.provider === provider && each.account === account)) {
+      throw new Conflict('the same is paused already');
+    }
+    this.stores.pauses.add(pause.id, pause);
   }
 
   private moveAll(from: string, to: string): void {
@@ -355,25 +409,105 @@ function holderOf(stores: MemoryStores, account: string, reference: string): str
   )[0]?.refund.id;
 }
 
+const accountOf = ({ account, provider }: Endpoint) => at(account, provider, 'all');
+const endpointOf = ({ account, provider, kind }: Endpoint) => at(account, provider, kind);
+const urgentFirst = (a: Operation, b: Operation) => a.priority - b.priority || a.runAt.getTime() - b.runAt.getTime();
+
 class MemoryQueue extends OperationQueue {
   constructor(private readonly stores: MemoryStores) {
     super();
   }
 
-  async claim(limit: number, leaseMs: number): Promise<Operation[]> {
+  async limit(accounts: readonly AccountLimits[]): Promise<void> {
+    const { limits, realMs } = this.stores;
+    const unused = { nextAt: realMs - 3_600_000, share: 1, slowedAt: realMs - 3_600_000, limited: 0, locked: 0 };
+    for (const { account, provider, perSecond, perSecondAndEndpoint } of accounts) {
+      for (const kind of ['all', ...operationKinds]) {
+        const key = at(account, provider, kind);
+        const rate = kind === 'all' ? perSecond : perSecondAndEndpoint;
+        limits.put(key, { ...(limits.get(key) ?? unused), rate });
+      }
+    }
+  }
+
+  async claim(limit: number, leaseMs: number, full: readonly Endpoint[] = []): Promise<Due[]> {
     const { stores } = this;
+    const left = new Set(full.map(endpointOf));
     const due = stores.operations
       .where((each) => each.head && each.state === 'open' && each.runAt <= stores.now && stores.isFree(each.leaseUntil))
-      .sort((a, b) => a.priority - b.priority || a.runAt.getTime() - b.runAt.getTime())
+      .filter((each) => !left.has(endpointOf(each)))
+      .filter((each) => each.kind !== 'refund.send' || !stores.standing().some((pause) => covers(pause, each)))
+      .sort(urgentFirst);
+    const taken = [...Map.groupBy(due, accountOf).values()]
+      .flatMap((ofAccount) => this.turnsOf(ofAccount))
+      .sort((a, b) => a.turn - b.turn || urgentFirst(a.operation, b.operation))
       .slice(0, limit);
-    return due.map((each) => {
-      const { now } = stores;
-      const begun =
-        each.kind === 'refund.send' ? {} : { tries: each.tries + 1, firstSentAt: each.firstSentAt ?? now, lastSentAt: now };
-      const claimed = { ...each, ...begun, fence: each.fence + 1n, leaseUntil: stores.later(leaseMs) };
-      stores.operations.put(each.id, claimed);
-      return claimed;
+    for (const named of [accountOf, endpointOf]) {
+      for (const [name, { length }] of Map.groupBy(taken, ({ operation }) => named(operation))) this.spend(name, length);
+    }
+    return taken
+      .map(({ operation, atMs }) => ({ ...this.take(operation, leaseMs), inMs: Math.max(0, atMs - stores.realMs) }))
+      .sort(urgentFirst);
+  }
+
+  /** What one account may call soon: the urgent first, but for a kind that was passed over too long. */
+  private turnsOf(ofAccount: readonly Operation[]) {
+    const [whole] = ofAccount.map((each) => this.budget(accountOf(each)));
+    if (whole === undefined) return [];
+    const possible = [...Map.groupBy(ofAccount, endpointOf)].flatMap(([endpoint, same]) => {
+      const own = this.budget(endpoint);
+      const passedOver = own.nextAt < this.stores.realMs - pacing.patience * whole.paceMs;
+      return same.slice(0, own.calls).map((operation, place) => {
+        return { operation, first: passedOver && place === 0, atMs: own.startMs + place * own.paceMs };
+      });
     });
+    return possible
+      .sort((a, b) => Number(b.first) - Number(a.first) || urgentFirst(a.operation, b.operation))
+      .slice(0, whole.calls)
+      .map(({ operation, atMs }, turn) => ({ operation, turn, atMs: Math.max(atMs, whole.startMs + turn * whole.paceMs) }));
+  }
+
+  /** What a limit can give up to a moment ahead; what has none is not held up. */
+  private budget(name: string) {
+    const { limits, realMs } = this.stores;
+    const limit = limits.get(name);
+    if (limit === undefined) return { calls: Infinity, startMs: -Infinity, paceMs: 0, nextAt: Infinity };
+    const paceMs = 1_000 / (limit.rate * this.shareOf(limit));
+    const startMs = Math.max(limit.nextAt, realMs - pacing.burstMs);
+    const calls = Math.max(0, 1 + Math.floor((realMs + pacing.aheadMs - startMs) / paceMs));
+    return { calls, startMs, paceMs, nextAt: limit.nextAt };
+  }
+
+  private spend(name: string, calls: number): void {
+    const { startMs, paceMs } = this.budget(name);
+    const limit = this.stores.limits.get(name);
+    if (limit !== undefined) this.stores.limits.put(name, { ...limit, nextAt: startMs + calls * paceMs });
+  }
+
+  private shareOf({ share, slowedAt }: Limit): number {
+    return Math.min(1, share + (pacing.recovery * (this.stores.realMs - slowedAt)) / 1_000);
+  }
+
+  private take(operation: Operation, leaseMs: number): Operation {
+    const { stores } = this;
+    const { now } = stores;
+    const { kind, tries, firstSentAt } = operation;
+    const begun = kind === 'refund.send' ? {} : { tries: tries + 1, firstSentAt: firstSentAt ?? now, lastSentAt: now };
+    const claimed = { ...operation, ...begun, fence: operation.fence + 1n, leaseUntil: stores.later(leaseMs) };
+    stores.operations.put(operation.id, claimed);
+    return claimed;
+  }
+
+  async meet(endpoint: Endpoint, { limited, locked, more }: Met): Promise<void> {
+    const { limits, realMs } = this.stores;
+    this.spend(accountOf(endpoint), more);
+    this.spend(endpointOf(endpoint), more);
+    const limit = limits.get(endpointOf(endpoint));
+    if (limit === undefined) return;
+    const slows = limited > 0 && limit.slowedAt < realMs - pacing.deafMs;
+    const slower = { share: Math.max(pacing.slowest, pacing.slower * this.shareOf(limit)), slowedAt: realMs };
+    const counted = { limited: limit.limited + limited, locked: limit.locked + locked };
+    limits.put(endpointOf(endpoint), { ...limit, ...counted, ...(slows ? slower : {}) });
   }
 
   async renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void> {
@@ -384,6 +518,14 @@ class MemoryQueue extends OperationQueue {
 
   async release(held: readonly { id: string; fence: bigint }[]): Promise<void> {
     for (const each of this.stillHeld(held)) this.stores.operations.put(each.id, { ...each, leaseUntil: null });
+  }
+
+  async parked(scope: Scope, after: bigint, limit: number): Promise<ParkedOperation[]> {
+    return this.stores.operations
+      .all()
+      .map((each, index) => ({ ...each, ordinal: BigInt(index + 1) }))
+      .filter((each) => each.state === 'parked' && each.ordinal > after && covers(scope, each))
+      .slice(0, limit);
   }
 
   private stillHeld(held: readonly { id: string; fence: bigint }[]): Operation[] {

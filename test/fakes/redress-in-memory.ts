@@ -9,7 +9,9 @@ import { Providers } from '#application/providers';
 import { RecordAnswers } from '#application/record-answers';
 import { RefundCommands, type CommandAnswer, type ReceivedCommand } from '#application/refund-commands';
 import { RunOperations } from '#application/run-operations';
+import type { Pause, SendingBounds } from '#application/sending';
 import { beginSweeps } from '#application/sweeps';
+import { Upkeep } from '#application/upkeep';
 import type { RefundCommand, RefundCommandType } from '#contracts/refund-commands';
 import { topics } from '#contracts/topics';
 import type { Payment } from '#domain/payment/payment';
@@ -42,6 +44,9 @@ const leaseMs = 30_000;
 export class RedressInMemory {
   readonly stores: MemoryStores;
   readonly provider: ScriptedProvider;
+  readonly tripped: Pause[] = [];
+  /** Of processes that are started from then on. */
+  bounds: readonly SendingBounds[] = [];
   readonly failures: { what: string; error: unknown }[] = [];
   commands: RefundCommands;
   private operations: RunOperations;
@@ -64,11 +69,16 @@ export class RedressInMemory {
     const here = { book: stores.book, queue: stores.queue, provider: scripted, list: scripted };
     const { book, queue, provider, list } = { ...here, ...outside };
     const providers = new Providers([provider], [new ScriptedNotices(this.notices)], scripted.lists ? [list] : []);
-    const log = { failed: (what: string, _: object, error: unknown) => void this.failures.push({ what, error }) };
-    const settings = { atOnce: 64, leaseMs, callMs: 20_000, againMs: 1 };
+    const log = {
+      failed: (what: string, _: object, error: unknown) => void this.failures.push({ what, error }),
+      tripped: (pause: Pause) => void this.tripped.push(pause),
+    };
+    const settings = { atOnce: 64, leaseMs, callMs: 20_000, againMs: 1, bounds: this.bounds };
     const recorder = new RecordAnswers(book, providers, () => 0.5);
+    const commands = new RefundCommands(book, providers, { factsMaxAgeMs: 60_000 });
     return {
-      commands: new RefundCommands(book, providers, { factsMaxAgeMs: 60_000 }),
+      commands,
+      upkeep: new Upkeep(book, queue, commands),
       operations: new RunOperations(queue, book, providers, recorder, settings, log),
       deliveries: new HandleDeliveries(this.stores.deliveries, book, providers, log),
       beginSweeps: () => beginSweeps(book, providers),
@@ -83,6 +93,7 @@ export class RedressInMemory {
 
   pass(ms: number): void {
     this.stores.now = this.stores.later(ms);
+    this.stores.realMs += ms;
   }
 
   command(type: RefundCommandType, body: object, { key, source = 'shop', door = 'kafka' }: Sent = {}): ReceivedCommand {

@@ -4,6 +4,7 @@ import {
   RefundProvider,
   type CallContext,
   type FoundRefund,
+  type NoAnswer,
   type PaymentAnswer,
   type ReadAnswer,
   type RefundOrderToSend,
@@ -13,7 +14,7 @@ import type { RefundReport, Rejection, Says } from '#domain/refund/refund';
 import { err, ok, type Result } from '#domain/result';
 
 /** What happens to a call on its way. After a lost answer the work was done, after a lost call it was not; nobody outside can tell. */
-export type Fate = 'answered' | 'answer_lost' | 'call_lost' | 'later' | 'parked';
+export type Fate = 'answered' | 'answer_lost' | 'call_lost' | 'later' | 'locked' | 'parked';
 
 interface BookedPayment {
   readonly name: string;
@@ -45,6 +46,7 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
   override readonly keyLifeMs = 23 * 3_600_000;
   override readonly provider: string;
   override readonly account: string;
+  override readonly limits = { perSecond: 100_000, perSecondAndEndpoint: 100_000 };
   readonly refunds: BookedRefund[] = [];
   /** Every call that was made, lost ones too, in order. */
   readonly calls: {
@@ -73,6 +75,14 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
   pay(name: string, money: Money, more: { readonly aliases?: readonly string[]; readonly refusal?: Rejection } = {}): void {
     const { amount: captured, currency } = money;
     this.payments.push({ name, aliases: more.aliases ?? [], currency, captured, refusal: more.refusal ?? null });
+  }
+
+  /** More of a payment is captured later. */
+  capture(name: string, amount: bigint): void {
+    const at = this.payments.findIndex((each) => each.name === name);
+    const payment = this.payments[at];
+    if (payment === undefined) throw new Error(`there is no payment ${name}`);
+    this.payments[at] = { ...payment, captured: payment.captured + amount };
   }
 
   /** The fates of the next sends, or of the next readings, in order; after them all is well again. */
@@ -120,7 +130,8 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
     this.calls.push({ what: 'send', of: order.refundId, key });
     const unknown: SendAnswer = { kind: 'report', report: reportOf(null, 'unknown', order.attempt, call.now) };
     const fate = this.fate(this.sends.shift(), 'send', call);
-    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    const refusal = notDone[fate];
+    if (refusal !== undefined) return refusal;
     if (fate === 'call_lost') return unknown;
     if (this.answers.has(key) && !this.lists)
       return fate === 'answer_lost' ? unknown : { kind: 'spent', why: 'the key was used before' };
@@ -131,7 +142,8 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
   override async read(providerRefundId: string, call: CallContext): Promise<ReadAnswer> {
     this.calls.push({ what: 'read', of: providerRefundId, key: null });
     const fate = this.fate(this.reads.shift(), 'read', call);
-    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    const refusal = notDone[fate];
+    if (refusal !== undefined) return refusal;
     if (fate !== 'answered') return { kind: 'unread', why: fate };
     const refund = this.refunds.find((each) => each.id === providerRefundId);
     if (refund === undefined) return { kind: 'absent', at: call.now };
@@ -141,7 +153,8 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
   override async readPayment(payment: string, call: CallContext): Promise<PaymentAnswer> {
     this.calls.push({ what: 'readPayment', of: payment, key: null });
     const fate = this.fate(this.reads.shift(), 'readPayment', call);
-    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    const refusal = notDone[fate];
+    if (refusal !== undefined) return refusal;
     if (fate !== 'answered') return { kind: 'unread', why: fate };
     const booked = this.named(payment);
     if (booked === undefined) return { kind: 'absent', at: call.now };
@@ -154,7 +167,8 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
   async listRefunds(since: Date, after: string | null, call: CallContext): Promise<ListAnswer> {
     this.calls.push({ what: 'list', of: since.toISOString(), key: null });
     const fate = this.fate(this.reads.shift(), 'list', call);
-    if (fate === 'later' || fate === 'parked') return { kind: fate, why: 'by the script' };
+    const refusal = notDone[fate];
+    if (refusal !== undefined) return refusal;
     if (fate !== 'answered') return { kind: 'unread', why: fate };
     const newest = this.refunds.filter((each) => each.madeAt >= since).toReversed();
     const rest = after === null ? newest : newest.slice(newest.findIndex(({ id }) => id === after) + 1);
@@ -164,9 +178,9 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
 
   private fate(scripted: Fate | undefined, what: string, call: CallContext): Fate {
     const fate = call.deadline.aborted ? 'call_lost' : (scripted ?? 'answered');
-    const answered = fate === 'answered' || fate === 'later' || fate === 'parked';
-    const httpStatus = { answered: 200, later: 429, parked: 401, answer_lost: null, call_lost: null }[fate];
-    const result = answered ? 'answered' : 'connection_lost';
+    const answered = fate === 'answered' || fate in notDone;
+    const httpStatus = { answered: 200, later: 429, locked: 429, parked: 401, answer_lost: null, call_lost: null }[fate];
+    const result = fate === 'locked' ? fate : answered ? 'answered' : 'connection_lost';
     call.trace({ call: what, startedAt: call.now, endedAt: call.now, httpStatus, requestId: null, result });
     return fate;
   }
@@ -216,6 +230,13 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
     return this.payments.find(({ name, aliases }) => name === payment || aliases.includes(payment));
   }
 }
+
+/** What the provider says to calls that it does not carry out. */
+const notDone: Partial<Record<Fate, NoAnswer>> = {
+  later: { kind: 'later', limit: 'rate', why: 'by the script' },
+  locked: { kind: 'later', limit: 'lock', why: 'by the script' },
+  parked: { kind: 'parked', why: 'by the script' },
+};
 
 function found(refund: BookedRefund, at: Date): FoundRefund {
   return { refundId: refund.refundId, report: reportOf(refund, refund.says, refund.attempt, at) };

@@ -97,21 +97,34 @@ class Round {
 
   static async start(rows: readonly Row[]): Promise<Round> {
     const gate = await Gate.start();
-    const system = await System.start({
-      env: {
-        STRIPE_API_BASE: `${gate.url}/stripe`,
-        ZAMP_API_BASE: `${gate.url}/zamp`,
-        WEBHOOK_TARGET: gate.url,
-        PROVIDER_CALL_TIMEOUT_SECONDS: String(callSeconds),
-      },
+    const env = {
+      STRIPE_API_BASE: `${gate.url}/stripe`,
+      ZAMP_API_BASE: `${gate.url}/zamp`,
+      WEBHOOK_TARGET: gate.url,
+      PROVIDER_CALL_TIMEOUT_SECONDS: String(callSeconds),
+    };
+    const system = await System.start({ env }).catch(async (error: unknown) => {
+      await gate.stop();
+      throw error;
     });
     gate.leadTo(system);
     const round = new Round(system, gate, rows);
+    try {
+      await round.prepare();
+    } catch (error) {
+      await round.stop();
+      throw error;
+    }
+    return round;
+  }
+
+  private async prepare(): Promise<void> {
+    const { system, gate, rows } = this;
     await system.session((client) => client.query(holdFirstSends));
-    await Promise.all(rows.map((row) => round.pay(row)));
+    await Promise.all(rows.map((row) => this.pay(row)));
     const known = rows.filter((row) => row.known);
     await system.send(known.map((row) => ({ ...commandOf(row, 100), id: `before-${row.commandId}` })));
-    await round.until(
+    await this.until(
       'those before are done',
       `select status = 'succeeded' as holds from refund where amount = 100`,
       known.length,
@@ -119,7 +132,6 @@ class Round {
     for (const { paymentId, fault, webhooks } of rows) {
       gate.plan(paymentId, fault.kill === undefined ? 'passes' : held[fault.kill], webhooks);
     }
-    return round;
   }
 
   async stop(): Promise<void> {

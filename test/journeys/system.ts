@@ -67,7 +67,7 @@ export class System {
     readonly simulators: string,
     readonly brokers: string,
     readonly database: string,
-    private readonly env: NodeJS.ProcessEnv,
+    private env: NodeJS.ProcessEnv,
     private readonly adminKey: string,
     private readonly ends: (() => Promise<unknown>)[],
     private readonly workers: number,
@@ -95,10 +95,15 @@ export class System {
       ZAMP_API_BASE: `${simulators}/zamp`,
       ZAMP_WEBHOOK_ADDRESSES: '127.0.0.1',
     };
+    // Nothing holds the workers back, nor the simulators: a story about limits sets both.
+    const unlimited = ['STRIPE', 'ZAMP'].flatMap((provider) =>
+      ['CALLS_PER_SECOND', 'CALLS_PER_SECOND_AND_ENDPOINT'].map((name) => [`${provider}_${name}`, '100000']),
+    );
     const all = {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
       ...accounts,
+      ...Object.fromEntries(unlimited),
       DATABASE_URL: database.url,
       KAFKA_BROKERS: kafka.brokers,
       PORT: String(port),
@@ -138,6 +143,11 @@ export class System {
     const data = name === 'simulators' ? { SIMULATORS_DATA: join(this.folder, 'simulators.json') } : {};
     const env = { ...this.env, ...data, ...more };
     this.parts.set(`${name}-${number}`, startChild(process.execPath, [`dist/apps/${name}/src/main.js`], { log, env }));
+  }
+
+  /** Settings of parts that are started from then on. */
+  set(env: Readonly<Record<string, string>>): void {
+    this.env = { ...this.env, ...env };
   }
 
   /** Stops the service and the simulators with SIGTERM; the database and Kafka stay. */

@@ -3,7 +3,9 @@ import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { Book } from '#application/book';
 import { EventLog } from '#application/event-log';
 import { Providers } from '#application/providers';
+import { OperationQueue } from '#application/operations';
 import { RefundCommands } from '#application/refund-commands';
+import { Upkeep } from '#application/upkeep';
 import { Wake } from '#application/wake';
 import { ServiceModule } from '../../service.module.js';
 import { Settings } from '../../settings.js';
@@ -18,6 +20,8 @@ import { OversightController } from './oversight.controller.js';
 import { ProblemFilter } from './problems.js';
 import { PaymentsController, RefundsController } from './refunds.controller.js';
 import { readVersion, VERSION } from './version.js';
+import { SendingController } from './sending.controller.js';
+import { UpkeepController } from './upkeep.controller.js';
 import { WebhooksController } from './webhooks.controller.js';
 
 /** Two batches of commands, two of webhooks, and some for those who look. */
@@ -37,6 +41,8 @@ export class ApiModule {
         PaymentsController,
         EventsController,
         OversightController,
+        SendingController,
+        UpkeepController,
         WebhooksController,
         HealthController,
         ...(settings.movableClock ? [ControlController] : []),
@@ -48,6 +54,11 @@ export class ApiModule {
           provide: RefundCommands,
           inject: [Book, Providers],
           useFactory: (book: Book, providers: Providers) => new RefundCommands(book, providers, settings.admission),
+        },
+        {
+          provide: Upkeep,
+          inject: [Book, OperationQueue, RefundCommands],
+          useFactory: (book: Book, queue: OperationQueue, commands: RefundCommands) => new Upkeep(book, queue, commands),
         },
         { provide: Feed, inject: [EventLog, Wake], useFactory: (log: EventLog, wake: Wake) => new Feed(log, wake, streamTimes) },
         HttpCommands,

@@ -68,12 +68,44 @@ function* told({ events }: RefundHistory): Generator<HistoryEntry> {
     yield {
       at,
       kind: 'event',
-      summary: `${type}${moved}`,
+      summary: `${type}${moved}${refund === undefined ? '' : inWords(name, refund)}`.slice(0, 1000),
       eventId,
       topic,
       ...(position === null ? {} : { position: Number(position) }),
       ...cause,
     };
+  }
+}
+
+/** What a support agent tells the customer. */
+function inWords(event: string, refund: RefundChanged['refund']): string {
+  const because = (code: string | null) => (code === null ? '' : ` (${code})`);
+  const { pendingReason, failureCode, bankReference, attention } = refund;
+  switch (event) {
+    case 'outcome_unknown':
+      return ': no answer that can be trusted came back, so the money may have moved; it is being found out';
+    case 'outcome_resolved':
+      return ': it is known now what became of it';
+    case 'pending':
+      return `: the provider has it and has not finished${because(pendingReason)}`;
+    case 'requires_action':
+      return ': the provider waits for the customer';
+    case 'succeeded':
+      return ': the money is on its way to the customer';
+    case 'failed':
+      return `: nothing went out, its room is free again${because(failureCode)}`;
+    case 'canceled':
+      return ': nothing goes out any more, its room is free again';
+    case 'reversed':
+      return `: the bank sent the money back to us, its room is free again${because(failureCode)}`;
+    case 'reference_updated':
+      return `: the customer's bank finds it by ${bankReference ?? refund.providerRefundId ?? 'its id'}`;
+    case 'discovered':
+      return ': somebody made it at the provider';
+    case 'attention_needed':
+      return `: a person must look${because(attention)}`;
+    default:
+      return '';
   }
 }
 

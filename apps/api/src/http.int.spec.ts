@@ -81,6 +81,7 @@ describeWithDatabase('The HTTP door', () => {
     const { text: metrics } = await api.get('/metrics');
     expect(metrics).toContain('redress_database_up 1');
     expect(metrics).toContain('redress_backlog{of="operations_due"} 0');
+    expect(metrics).toContain('redress_provider_calls_turned_away_total');
     expect(metrics).toMatch(
       /redress_http_request_duration_seconds_count\{method="GET",route="\/v1\/refunds\/:id",status="404"\} 1/,
     );

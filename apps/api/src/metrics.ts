@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyAdapter } from '@nestjs/platform-fastify';
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { Views, type Certainty } from '#persistence/views';
 
 /** How the process is, what HTTP takes, and how much waits. */
@@ -17,7 +17,7 @@ export class Metrics {
   });
   private readonly backlog = new Gauge({
     name: 'redress_backlog',
-    help: 'How much waits: due and parked provider operations, deliveries not handled, refunds with attention or of an unknown outcome (counted up to 10000)',
+    help: 'How much waits: due and parked provider operations, deliveries not handled, refunds with attention or of an unknown outcome, dead letters (counted up to 10000), and pauses of sending',
     labelNames: ['of'] as const,
     registers: [this.registry],
   });
@@ -28,6 +28,18 @@ export class Metrics {
     registers: [this.registry],
   });
   private certainties: readonly Certainty[] = [];
+  private readonly rates = new Gauge({
+    name: 'redress_provider_calls_per_second',
+    help: 'How many calls a second a provider may get now: in all, and of each kind. Below its setting after a limiter has spoken',
+    labelNames: ['provider', 'account', 'kind'] as const,
+    registers: [this.registry],
+  });
+  private readonly turnedAway = new Counter({
+    name: 'redress_provider_calls_turned_away_total',
+    help: 'Calls answered 429, by the limiter of the provider, or by a lock of another request on the same object',
+    labelNames: ['provider', 'account', 'kind', 'by'] as const,
+    registers: [this.registry],
+  });
   private readonly database = new Gauge({
     name: 'redress_database_up',
     help: 'Whether the database answered this scrape',
@@ -49,20 +61,26 @@ export class Metrics {
 
   async scrape(): Promise<string> {
     try {
-      const [{ log_position: end = 0, ...waiting }, cursors, certainties] = await Promise.all([
-        this.views.backlog(),
-        this.views.cursors(),
-        this.views.certainties(),
-      ]);
+      const looks = [this.views.backlog(), this.views.cursors(), this.views.limits(), this.views.certainties()] as const;
+      const [{ log_position: end = 0, ...waiting }, cursors, limits, certainties] = await Promise.all(looks);
       this.certainties = certainties;
       for (const [of, count] of Object.entries(waiting)) this.backlog.set({ of }, count);
       this.position.set({ topic: 'all' }, end);
       for (const [topic, at] of cursors) this.position.set({ topic }, at);
+      this.turnedAway.reset();
+      for (const { provider, account, kind, perSecond, limited, locked } of limits) {
+        this.rates.set({ provider, account, kind }, perSecond);
+        if (kind === 'all') continue;
+        this.turnedAway.inc({ provider, account, kind, by: 'limiter' }, limited);
+        this.turnedAway.inc({ provider, account, kind, by: 'lock' }, locked);
+      }
       this.database.set(1);
     } catch {
       // What was last known would pass for what is.
       this.backlog.reset();
       this.position.reset();
+      this.rates.reset();
+      this.turnedAway.reset();
       this.database.set(0);
     }
     return (await this.registry.metrics()) + timeToCertainty(this.certainties);

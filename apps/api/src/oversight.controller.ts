@@ -1,25 +1,16 @@
 import { Controller, Get, HttpCode, Param, Post, Req } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { Deliveries } from '#application/deliveries';
-import { publicRefund } from '#application/messages';
-import type { Code } from '#contracts/codes';
+import { publicPause, publicRefund } from '#application/messages';
+import { publicDeadLetter } from '#application/upkeep';
 import type { Provider } from '#contracts/refund-commands';
-import type {
-  AttentionItem,
-  AttentionPage,
-  DeadLetter,
-  DeadLetterPage,
-  WebhookDelivery,
-  WebhookDeliveryPage,
-} from '#contracts/oversight';
+import type { AttentionItem, AttentionPage, DeadLetterPage, WebhookDelivery, WebhookDeliveryPage } from '#contracts/oversight';
 import { Views, type Attended } from '#persistence/views';
-import type { DeadLetterRow, DeliveryRow } from '#persistence/rows';
+import type { DeliveryRow } from '#persistence/rows';
 import { noCursor, readCursor, readOrdinal, writeCursor } from './cursors.js';
 import { Describe } from './openapi.js';
 import { Refusal } from './problems.js';
-import { PageQuery, queryOf, WebhooksQuery, type CallerRequest } from './requests.js';
-
-const isUuid = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+import { isUuid, PageQuery, queryOf, WebhooksQuery, type CallerRequest } from './requests.js';
 
 /** What came in from providers and what needs a person. */
 @Controller('v1')
@@ -97,7 +88,7 @@ export class OversightController {
   async deadLetters(@Req() request: CallerRequest): Promise<DeadLetterPage> {
     const { limit, cursor } = queryOf(PageQuery, request);
     const { data, next } = await this.views.deadLetterPage(readOrdinal('dead-letters', 'cursor', cursor), limit);
-    return { data: data.map(deadLetter), nextCursor: next === null ? null : writeCursor('dead-letters', next) };
+    return { data: data.map(publicDeadLetter), nextCursor: next === null ? null : writeCursor('dead-letters', next) };
   }
 }
 
@@ -122,7 +113,9 @@ function attentionItem(attended: Attended): AttentionItem {
       return { kind: 'operation', at, why: result ?? 'parked', operation };
     }
     case 'dead_letter':
-      return { kind: 'dead_letter', at, why: attended.deadLetter.code, deadLetter: deadLetter(attended.deadLetter) };
+      return { kind: 'dead_letter', at, why: attended.deadLetter.code, deadLetter: publicDeadLetter(attended.deadLetter) };
+    case 'pause':
+      return { kind: 'pause', at, why: attended.pause.reason, pause: publicPause(attended.pause) };
   }
 }
 
@@ -142,8 +135,4 @@ function delivery(row: Omit<DeliveryRow, 'body'>): WebhookDelivery {
     receivedAt: receivedAt.toISOString(),
     handledAt: handledAt === null ? null : handledAt.toISOString(),
   };
-}
-
-function deadLetter({ id, topic, partition, offset, code, detail, at }: DeadLetterRow): DeadLetter {
-  return { id, topic, partition, offset: Number(offset), code: code as Code, detail, at: at.toISOString() };
 }

@@ -1,9 +1,10 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { balance, publicRefund } from '#application/messages';
+import { balance, publicRefund, waitsFor } from '#application/messages';
 import { previewRefund } from '#application/preview';
 import { Providers } from '#application/providers';
+import type { Pause } from '#application/sending';
 import { validate } from '#contracts/read-body';
 import { RequestRefund, refundCommands, type RefundCommand, type RefundCommandType } from '#contracts/refund-commands';
 import type { Payment, Refund, RefundPage, RefundPreview } from '#contracts/refund-events';
@@ -97,14 +98,17 @@ export class RefundsController {
       ...(after === undefined ? {} : { createdAfter: after }),
       ...(before === undefined ? {} : { createdBefore: before }),
     };
-    const { data, next } = await this.views.refundPage(filter, readOrdinal('refunds', 'cursor', cursor), limit);
-    return { data: data.map(shown), nextCursor: next === null ? null : writeCursor('refunds', next) };
+    const [{ data, next }, pauses] = await Promise.all([
+      this.views.refundPage(filter, readOrdinal('refunds', 'cursor', cursor), limit),
+      this.views.pauses(),
+    ]);
+    return { data: data.map((view) => shown(view, pauses)), nextCursor: next === null ? null : writeCursor('refunds', next) };
   }
 
   @Get(':id')
   @Describe({ does: 'Show a refund', params: id, answers: [200, 'Refund', 'The refund.'], refuses: orders })
   async one(@Param('id') refundId: string): Promise<Refund> {
-    return shown(await this.kept(refundId));
+    return shown(await this.kept(refundId), await this.views.pauses());
   }
 
   @Get(':id/history')
@@ -206,6 +210,21 @@ export class RefundsController {
     return this.order('redress.ResolveRefund.v1', refundId, request, reply);
   }
 
+  @Post(':id/acknowledge')
+  @HttpCode(200)
+  @Describe({
+    does: 'Say that what a refund asks attention for has been seen to',
+    params: id,
+    query: AccountQuery,
+    takes: 'AcknowledgeRefundBody',
+    idempotencyKey: 'optional',
+    answers: [200, 'Refund', 'The refund as it is now.'],
+    refuses: [...orders, 'not_acknowledgeable'],
+  })
+  acknowledge(@Param('id') refundId: string, @Req() request: CallerRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+    return this.order('redress.AcknowledgeRefund.v1', refundId, request, reply);
+  }
+
   /** An order about a refund that exists. Its account is the refund's own; a caller who names another does not mean this refund. */
   private async order(type: RefundCommandType, refundId: string, request: CallerRequest, reply: FastifyReply): Promise<Refund> {
     const { account } = queryOf(AccountQuery, request);
@@ -244,12 +263,12 @@ export class PaymentsController {
     const couldBe = validate(PaymentPath, { provider, paymentId }).ok;
     const payment = couldBe ? await this.views.payment(account, provider, paymentId) : null;
     if (payment === null) throw new Refusal('not_found', { detail: 'Nobody has asked for a refund of such a payment here.' });
-    const refunds = await this.views.refundsOf(payment.key, 100);
+    const [refunds, pauses] = await Promise.all([this.views.refundsOf(payment.key, 100), this.views.pauses()]);
     const warnings = payment.refusal === null ? [] : [payment.refusal.code];
-    return { ...balance(payment), refunds: refunds.map(shown), disputes: [], warnings };
+    return { ...balance(payment), refunds: refunds.map((view) => shown(view, pauses)), disputes: [], warnings };
   }
 }
 
-function shown({ refund, payment }: RefundView): Refund {
-  return publicRefund(refund, payment);
+function shown({ refund, payment }: RefundView, pauses: readonly Pause[]): Refund {
+  return publicRefund(refund, payment, waitsFor(refund, pauses));
 }

@@ -36,6 +36,9 @@ export function queryOf<T extends object>(kind: Class<T>, request: FastifyReques
   return read.value;
 }
 
+/** What can be an id of a delivery or a dead letter; anything else is that of none. */
+export const isUuid = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+
 /** A time from a query. Its shape was checked; that there is such a day was not, and Date takes February 31st for March 3rd. */
 export function timeIn(name: string, text: string | undefined): Date | undefined {
   if (text === undefined) return undefined;
@@ -124,6 +127,13 @@ export class PaymentPath {
 export class AccountQuery {
   @OfAccount()
   declare readonly account?: string;
+}
+
+/** POST /v1/dead-letters/{id}/redrive: the path says it all. */
+@Message('Hands a dead letter back to the road on which it came.')
+export class RedriveDeadLetter {
+  @Text({ max: 36, about: 'The dead letter, by our id.', example: '0b1c6f0e-0000-4000-8000-000000000000' })
+  declare readonly id: string;
 }
 
 /** The query of GET /v1/events/stream. */

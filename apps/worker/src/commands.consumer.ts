@@ -1,14 +1,10 @@
 import { Controller, Logger } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
 import { inParts } from '#application/batcher';
-import { commandId } from '#application/names';
+import { readCommand } from '#application/read-command';
 import type { ReceivedBatch, ReceivedRecord } from '#application/received-batch';
 import { RefundCommands, type CommandAnswer, type ReceivedCommand, type UnreadableRecord } from '#application/refund-commands';
-import { readCloudEvent } from '#contracts/cloud-event';
 import type { Code } from '#contracts/codes';
-import { readBody } from '#contracts/read-body';
-import { refundCommands, type RefundCommand, type RefundCommandType } from '#contracts/refund-commands';
-import type { Class } from '#contracts/fields';
 import { topics } from '#contracts/topics';
 import { KafkaBatch } from '#messaging/kafka-batch';
 
@@ -30,7 +26,7 @@ export class CommandsConsumer {
 
   @KafkaBatch(topics.refundCommands)
   async take(@Payload() batch: ReceivedBatch): Promise<void> {
-    const read = batch.records.map((record): Read => ({ record, command: readCommand(batch, record) }));
+    const read = batch.records.map((record): Read => ({ record, command: readRecord(batch, record) }));
     const store = async (part: readonly Read[]): Promise<CommandAnswer[]> => {
       const last = part.at(-1);
       if (last === undefined) return [];
@@ -75,32 +71,9 @@ export class CommandsConsumer {
   }
 }
 
-const types = Object.keys(refundCommands) as RefundCommandType[];
-
-function readCommand(batch: ReceivedBatch, record: ReceivedRecord): ReceivedCommand | UnreadableRecord {
-  const envelope = readCloudEvent(record, types);
-  if (!envelope.ok) return unreadable(batch, record, envelope.code, envelope.detail, envelope);
-  const { id, source, type, data, correlationid, traceparent } = envelope.event;
-  const body = readBody<RefundCommand>(refundCommands[type] as Class<RefundCommand>, data);
-  if (!body.ok) {
-    const detail = body.errors.map((error) => error.message).join('; ');
-    return unreadable(batch, record, body.code, detail, { id, source });
-  }
-  const account = 'account' in body.value ? body.value.account : 'default';
-  const uuid = commandId(account, 'kafka', source, id);
-  const ageMs = Date.now() - record.timestamp.getTime();
-  return {
-    uuid,
-    account,
-    door: 'kafka',
-    source,
-    key: id,
-    type,
-    body: body.value,
-    correlationId: correlationid,
-    traceparent,
-    ageMs,
-  };
+function readRecord(batch: ReceivedBatch, record: ReceivedRecord): ReceivedCommand | UnreadableRecord {
+  const read = readCommand(record, Date.now() - record.timestamp.getTime());
+  return read.ok ? read.value : unreadable(batch, record, read.error.code, read.error.detail, read.error);
 }
 
 function unreadable(

@@ -6,6 +6,7 @@ import { Providers } from '#application/providers';
 import { RecordAnswers } from '#application/record-answers';
 import { RefundCommands } from '#application/refund-commands';
 import { RunOperations } from '#application/run-operations';
+import type { Pause } from '#application/sending';
 import { deadLetterTopic, topics } from '#contracts/topics';
 import { MessagingModule } from '#messaging/messaging.module';
 import { ServiceModule } from '../../service.module.js';
@@ -22,6 +23,7 @@ const running = { atOnce: 128, leaseMs: 30_000 };
 @Module({})
 export class WorkerModule {
   static forRoot(settings: Settings): DynamicModule {
+    const { bounds } = settings;
     return {
       module: WorkerModule,
       imports: [ServiceModule.forRoot(settings, 16), ...kafka(settings)],
@@ -45,7 +47,7 @@ export class WorkerModule {
           inject: [OperationQueue, Book, Providers, Settings],
           useFactory: (queue: OperationQueue, book: Book, providers: Providers, { callMs }: Settings) => {
             const recorder = new RecordAnswers(book, providers);
-            return new RunOperations(queue, book, providers, recorder, { ...running, callMs }, logOf('Operations'));
+            return new RunOperations(queue, book, providers, recorder, { ...running, callMs, bounds }, logOf('Operations'));
           },
         },
       ],
@@ -67,6 +69,9 @@ function logOf(name: string) {
     failed(what: string, ids: Readonly<Record<string, string | null>>, error: unknown) {
       const why = Error.isError(error) ? error.message : String(error);
       logger.error({ msg: what, ...ids, why }, Error.isError(error) ? error.stack : undefined);
+    },
+    tripped({ account, provider, reason }: Pause) {
+      logger.error({ msg: 'the breaker has paused sending: a person must look', account, provider, why: reason });
     },
   };
 }

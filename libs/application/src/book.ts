@@ -8,6 +8,7 @@
 import type { DeadLetterRecord, LogEntry, PartitionMark } from '#application/event-log';
 import { isOpen, type Operation, type Sweep } from '#application/operations';
 import { refundSummary, refundability } from '#application/messages';
+import { covers, newHour, type Pause, type ProviderAccount, type SendingHour } from '#application/sending';
 import type { CallTrace } from '#domain/ports/refund-provider';
 import { account, type Payment } from '#domain/payment/payment';
 import { evolve, type Refund, type RefundEvent } from '#domain/refund/refund';
@@ -43,6 +44,11 @@ export interface Want {
   readonly references?: readonly { readonly account: string; readonly reference: string }[];
   readonly operations?: readonly string[];
   readonly deliveries?: readonly string[];
+  readonly deadLetters?: readonly string[];
+  /** The switch: `held` as it stands until the end, by whoever begins sends; `thrown` once none of them is left. */
+  readonly sending?: 'held' | 'thrown';
+  /** With `held`: the accounts whose sends are counted. */
+  readonly counted?: readonly ProviderAccount[];
   /** Also the refunds that wait for a reading of the payments wanted. */
   readonly waiting?: boolean;
   /** Only to look: payments and refunds come without their locks and must not be changed. Nobody waits for whoever only looks. */
@@ -110,6 +116,13 @@ export interface DeadLetter extends DeadLetterRecord {
   readonly code: string;
   readonly detail: string;
   readonly at: Date;
+  /** How a person ended it: its command went again and was accepted or rejected, or the letter was dismissed. Null while it waits. */
+  readonly end: 'accepted' | 'rejected' | 'dismissed' | null;
+  readonly endedAt: Date | null;
+  readonly endedBy: string | null;
+  /** Why: the reason given, or that of the rejection. */
+  readonly endDetail: string | null;
+  readonly refundId: string | null;
 }
 
 /** What led to a change; goes into its events. */
@@ -131,6 +144,9 @@ export interface Loaded {
   readonly operations: readonly Operation[];
   /** Lanes in which something is open. */
   readonly busyLanes: ReadonlySet<string>;
+  readonly deadLetters: readonly DeadLetter[];
+  readonly pauses: readonly Pause[];
+  readonly hours: readonly SendingHour[];
 }
 
 /** A call to a provider, kept with its operation. */
@@ -161,6 +177,9 @@ export class WorkingSet {
   /** The reading that serves whoever asks for the same. */
   private readonly readings = new Map<string, string>();
   private readonly before = new Map<string, Payment>();
+  private readonly deadLetters = new Map<string, DeadLetter>();
+  private readonly standing: Pause[];
+  private readonly sent = new Map<string, SendingHour>();
   /** What is to be stored. */
   readonly changes = {
     payments: new Set<string>(),
@@ -176,6 +195,10 @@ export class WorkingSet {
     calls: [] as KeptCall[],
     log: [] as LogEntry[],
     deadLetters: [] as DeadLetter[],
+    endedDeadLetters: [] as DeadLetter[],
+    newPauses: [] as Pause[],
+    endedPauses: [] as { id: string; reason: string; by: string }[],
+    hours: new Set<string>(),
     deliveries: [] as DeliveryMark[],
     /** Unknown outcomes that became known, and how long that took. */
     certainties: [] as { account: string; provider: string; seconds: number }[],
@@ -199,6 +222,9 @@ export class WorkingSet {
     for (const command of loaded.commands) this.commands.set(command.id, command);
     for (const operation of loaded.operations) this.keepOperation(operation);
     this.busyLanes = new Set(loaded.busyLanes);
+    for (const letter of loaded.deadLetters) this.deadLetters.set(letter.id, letter);
+    this.standing = [...loaded.pauses];
+    for (const hour of loaded.hours) this.sent.set(accountOf(hour), hour);
   }
 
   /** So long after now; before it, if negative. */
@@ -424,9 +450,59 @@ export class WorkingSet {
     this.changes.calls.push(...calls);
   }
 
-  addDeadLetter(letter: Omit<DeadLetter, 'id' | 'at'>, dlqTopic: string): string {
+  /** The pauses that stand; known with `sending` only. */
+  pauses(): readonly Pause[] {
+    return this.standing;
+  }
+
+  pauseOf(of: ProviderAccount): Pause | undefined {
+    return this.standing.find((pause) => covers(pause, of));
+  }
+
+  addPause(wanted: Omit<Pause, 'id'>): Pause {
+    const pause = { ...wanted, id: this.newId() };
+    this.standing.push(pause);
+    this.changes.newPauses.push(pause);
+    return pause;
+  }
+
+  endPause({ id }: Pause, why: { readonly reason: string; readonly by: string }): void {
+    this.standing.splice(
+      this.standing.findIndex((pause) => pause.id === id),
+      1,
+    );
+    this.changes.endedPauses.push({ id, ...why });
+  }
+
+  /** What was sent in each account's hour: of all with the switch `thrown`, else of those that were wanted as counted. */
+  hours(): readonly SendingHour[] {
+    return [...this.sent.values()];
+  }
+
+  hourOf(of: ProviderAccount): SendingHour {
+    return this.sent.get(accountOf(of)) ?? newHour(of, this.now);
+  }
+
+  setHour(hour: SendingHour): void {
+    this.sent.set(accountOf(hour), hour);
+    this.changes.hours.add(accountOf(hour));
+  }
+
+  deadLetter(id: string): DeadLetter | undefined {
+    return this.deadLetters.get(id);
+  }
+
+  endDeadLetter(letter: DeadLetter, how: Pick<DeadLetter, 'end' | 'endedBy' | 'endDetail' | 'refundId'>): DeadLetter {
+    const ended = { ...letter, ...how, endedAt: this.now };
+    this.deadLetters.set(letter.id, ended);
+    this.changes.endedDeadLetters.push(ended);
+    return ended;
+  }
+
+  addDeadLetter(letter: NewDeadLetter, dlqTopic: string): string {
     const id = this.newId();
-    this.changes.deadLetters.push({ ...letter, id, at: this.now });
+    const waiting = { end: null, endedAt: null, endedBy: null, endDetail: null, refundId: null };
+    this.changes.deadLetters.push({ ...letter, ...waiting, id, at: this.now });
     this.log({ topic: dlqTopic, type: 'redress.dead_letter.v1', account: 'default', key: null, subject: id, data: '{}' });
     return id;
   }
@@ -574,6 +650,8 @@ export class WorkingSet {
   }
 }
 
+type NewDeadLetter = Omit<DeadLetter, 'id' | 'at' | 'end' | 'endedAt' | 'endedBy' | 'endDetail' | 'refundId'>;
+
 type WantedOperation = Pick<
   Operation,
   'account' | 'provider' | 'kind' | 'target' | 'refundId' | 'paymentKey' | 'lane' | 'key' | 'attempt' | 'runAt' | 'priority'
@@ -604,6 +682,8 @@ class Index {
     return [...(this.ids.get(owner) ?? [])];
   }
 }
+
+const accountOf = ({ account: at, provider }: ProviderAccount) => `${at}:${provider}`;
 
 const readingOf = ({ account: at, provider, kind, target }: Pick<Operation, 'account' | 'provider' | 'kind' | 'target'>) =>
   `${kind}:${nameOf(at, provider, target)}`;

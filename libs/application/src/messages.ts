@@ -1,4 +1,5 @@
 /* How what we hold becomes what we publish: the shapes of libs/contracts, with numbers for amounts and text for times. */
+import { covers, type Pause } from '#application/sending';
 import type {
   PaymentBalance,
   Refund as PublicRefund,
@@ -6,6 +7,7 @@ import type {
   Refundability,
   Rejection as PublicRejection,
 } from '#contracts/refund-events';
+import type { SendingPause } from '#contracts/sending';
 import type { Provider } from '#contracts/refund-commands';
 import type { Code } from '#contracts/codes';
 import { available, overdrawn, type Payment } from '#domain/payment/payment';
@@ -48,8 +50,8 @@ export function publicRejection({ code, detail }: Rejection): PublicRejection {
 }
 
 /** A refund as HTTP shows it, with what people wrote into it. */
-export function publicRefund(refund: Refund, payment: Payment): PublicRefund {
-  return { ...refundSummary(refund, payment), note: refund.note, metadata: refund.metadata };
+export function publicRefund(refund: Refund, payment: Payment, warnings: readonly string[] = []): PublicRefund {
+  return { ...refundSummary(refund, payment), warnings, note: refund.note, metadata: refund.metadata };
 }
 
 /** What is left of a payment. The currency is unknown until the provider has been read. */
@@ -76,4 +78,14 @@ export function balance(payment: Payment): PaymentBalance {
 export function refundability(payment: Payment): Refundability | null {
   if (payment.currency === null || payment.version === 0) return null;
   return { ...balance(payment), currency: payment.currency, version: payment.version };
+}
+
+/** What a refund that has still to be sent should be known to wait for. */
+export function waitsFor({ account, provider, status }: Refund, pauses: readonly Pause[]): readonly string[] {
+  const isToBeSent = status === 'approved' || status === 'submitted' || status === 'outcome_unknown';
+  return isToBeSent && pauses.some((pause) => covers(pause, { account, provider })) ? ['sending_paused'] : [];
+}
+
+export function publicPause({ provider, account, reason, by, since, automatic }: Pause): SendingPause {
+  return { scope: { provider: provider as Provider | null, account }, reason, by, since: since.toISOString(), automatic };
 }

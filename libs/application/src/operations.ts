@@ -1,11 +1,14 @@
+import type { Scope } from '#application/sending';
 import type { Payment } from '#domain/payment/payment';
+import type { CallLimits } from '#domain/ports/refund-provider';
 import type { Refund, RefundReport } from '#domain/refund/refund';
 
 /**
  * `refund.send` moves money; the others only look. A send that must not be repeated becomes `refund.find`: it keeps its lane, and reads
- * what became of its attempt. `refunds.list` is the sweep over an account.
+ * what became of its attempt. `refunds.list` is the sweep over an account. Each kind is one endpoint at its provider, or has its share of one.
  */
-export type OperationKind = 'refund.send' | 'refund.find' | 'refund.read' | 'payment.read' | 'refunds.list';
+export const operationKinds = ['refund.send', 'refund.find', 'refund.read', 'payment.read', 'refunds.list'] as const;
+export type OperationKind = (typeof operationKinds)[number];
 
 /**
  * One thing to send to or read from a provider: evidence, recovery point and queue in a row. Sends of one payment stand in one lane and
@@ -79,12 +82,71 @@ export interface Claimed {
   readonly payment: Payment | null;
 }
 
-/** The queue side of the operations table. Claiming takes no other lock than the rows themselves, and skips what others hold. */
+export interface ParkedOperation extends Pick<Operation, 'id' | 'refundId'> {
+  readonly ordinal: bigint;
+}
+
+/** An operation that was claimed, and how soon it may be called. */
+export interface Due extends Operation {
+  readonly inMs: number;
+}
+
+/** What shares one limit of its own: the operations of one kind for one account. */
+export type Endpoint = Pick<Operation, 'account' | 'provider' | 'kind'>;
+
+export interface AccountLimits extends CallLimits {
+  readonly account: string;
+  readonly provider: string;
+}
+
+/** What an operation's requests met with, as far as it concerns the limiter. */
+export interface Met {
+  /** Requests that a limiter of the provider's turned away. */
+  readonly limited: number;
+  /** Requests that found their object locked: no limit, and no reason to be slower. */
+  readonly locked: number;
+  /** Requests beside the one that was claimed, such as further pages. */
+  readonly more: number;
+}
+
+/**
+ * How calls are spread, in real time: pacing has nothing to do with the clock that leases and events go by, and which tests move.
+ * docs/decisions/0013 says why these.
+ */
+export const pacing = {
+  /** Calls are given out this far ahead, each with its moment. */
+  aheadMs: 400,
+  /** This much of what was not used may be caught up at once. */
+  burstMs: 200,
+  /** What is left of the rate after a limiter of the provider's has spoken, at most once per `deafMs`: what was under way is no news. */
+  slower: 0.7,
+  deafMs: 1_000,
+  slowest: 0.05,
+  /** This part of the full rate comes back with each second. */
+  recovery: 0.02,
+  /** A kind of operation that got nothing while its account made so many calls is served once before the more urgent. */
+  patience: 10,
+} as const;
+
+/**
+ * The queue side of the operations table, and the limiter in front of the providers, which all workers share. Claiming takes no other
+ * locks than the limits and the rows themselves, and skips what others hold.
+ */
 export abstract class OperationQueue {
-  /** Takes up to `limit` due heads for `leaseMs`, by the database's clock. Readings are counted as begun with that. */
-  abstract claim(limit: number, leaseMs: number): Promise<Operation[]>;
+  /** Sets how often accounts may be called. What belongs to no such account is not held up. */
+  abstract limit(accounts: readonly AccountLimits[]): Promise<void>;
+  /**
+   * Takes up to `limit` due heads for `leaseMs`, by the database's clock, and only as many as may be called soon. Accounts share a round
+   * evenly; within an account goes first what is urgent. `full` is left out, and so are sends that a pause covers. Readings are counted as
+   * begun with that.
+   */
+  abstract claim(limit: number, leaseMs: number, full?: readonly Endpoint[]): Promise<Due[]>;
+  /** Slows an endpoint down where a limiter has spoken, and counts what else its calls met with. */
+  abstract meet(endpoint: Endpoint, met: Met): Promise<void>;
   /** Keeps what is still in flight; what was taken over meanwhile is not renewed. */
   abstract renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void>;
   /** Hands back what was claimed and not begun. */
   abstract release(held: readonly { id: string; fence: bigint }[]): Promise<void>;
+  /** Parked operations in order of arrival, behind `after`. */
+  abstract parked(scope: Scope, after: bigint, limit: number): Promise<ParkedOperation[]>;
 }

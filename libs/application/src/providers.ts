@@ -1,3 +1,4 @@
+import type { AccountLimits } from '#application/operations';
 import type { ProviderNotices } from '#domain/ports/provider-notices';
 import type { RefundList } from '#domain/ports/refund-list';
 import type { RefundProvider } from '#domain/ports/refund-provider';
@@ -18,6 +19,11 @@ export class Providers {
     this.refunds = byName(refunds);
     this.notices = byName(notices);
     this.listed = byName(lists);
+  }
+
+  /** How often each account may be called. */
+  limits(): AccountLimits[] {
+    return [...this.refunds.values()].map(({ account, provider, limits }) => ({ account, provider, ...limits }));
   }
 
   refundsOf(account: string, provider: string): RefundProvider | undefined {

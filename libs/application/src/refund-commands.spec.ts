@@ -52,6 +52,29 @@ describe('A refund that is asked for', () => {
     expect(redress.provider.refunds).toEqual([]);
   });
 
+  it('takes the last cent after partial refunds, whatever they were', async () => {
+    for (const amount of [3333, 3333, 1]) await redress.refund('pi_1', amount);
+    await redress.work();
+    const rest = await redress.refund('pi_1', null);
+    await redress.work();
+    expect(redress.of(rest)).toMatchObject({ status: 'succeeded', amount: 3333n });
+    expect(redress.payment('pi_1')).toMatchObject({ refunded: 10_000n, reserved: 0n });
+    const none = await redress.refund('pi_1', null);
+    await redress.work();
+    expect(redress.of(none)).toMatchObject({ status: 'rejected', rejection: { code: 'nothing_left_to_refund' } });
+  });
+
+  it('reaches what was captured later', async () => {
+    await redress.refund('pi_1', 10_000);
+    await redress.work();
+    redress.provider.capture('pi_1', 2500n);
+    redress.pass(61_000);
+    const more = await redress.refund('pi_1', 2000);
+    await redress.work();
+    expect(redress.of(more).status).toBe('succeeded');
+    expect(redress.payment('pi_1')).toMatchObject({ captured: 12_500n, refunded: 12_000n });
+  });
+
   it('is refused without a trace of a payment when no such account is configured', async () => {
     const [answer] = await redress.decide(redress.request('pi_1', 100, { provider: 'zamp' }, { key: 'c-1' }));
     expect(answer).toMatchObject({ kind: 'refused', code: 'unknown_account', refund: null });

@@ -77,11 +77,12 @@ export class RefundCommands {
   async decide(commands: readonly (ReceivedCommand | UnreadableRecord)[], mark?: PartitionMark): Promise<CommandAnswer[]> {
     const want = this.wantFor(commands);
     return this.book.transact(mark === undefined ? want : { ...want, mark }, (set) =>
-      commands.map((command) => ('unreadable' in command ? bury(set, command) : this.decideOne(set, command))),
+      commands.map((command) => ('unreadable' in command ? bury(set, command) : this.decideIn(set, command))),
     );
   }
 
-  private wantFor(commands: readonly (ReceivedCommand | UnreadableRecord)[]): Want {
+  /** What a transaction must load to decide these. */
+  wantFor(commands: readonly (ReceivedCommand | UnreadableRecord)[]): Want {
     const payments: PaymentName[] = [];
     const refunds: string[] = [];
     const references: { account: string; reference: string }[] = [];
@@ -106,7 +107,8 @@ export class RefundCommands {
     return { payments, refunds, providerRefunds, references, commands: ids };
   }
 
-  private decideOne(set: WorkingSet, command: ReceivedCommand): Decided {
+  /** Decides a command in a transaction that does more than that. */
+  decideIn(set: WorkingSet, command: ReceivedCommand): Decided {
     const digest = digestOf({ type: command.type, ...command.body });
     const isRequest = command.type === 'redress.RequestRefund.v1';
     const seen = this.seen(set, command, isRequest, digest);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Book } from '#application/book';
 import { Unavailable } from '#application/errors';
-import { OperationQueue } from '#application/operations';
+import { OperationQueue, pacing } from '#application/operations';
 import { RefundProvider } from '#domain/ports/refund-provider';
 import { RedressInMemory, type Outside } from '../../../test/fakes/redress-in-memory.js';
 import type { Fate } from '../../../test/fakes/scripted-provider.js';
@@ -41,6 +41,29 @@ describe('A send', () => {
     const id = await redress.refund('pi_1', 100);
     await redress.workFor(60_000);
     expect(redress.told(id)).toEqual(['requested', 'approved', 'submitted', 'succeeded']);
+  });
+
+  it('that limits hold back again and again is made in the end, and shown to nobody', async () => {
+    redress.provider.nextSends(...Array.from<Fate>({ length: 40 }).fill('later'));
+    const id = await redress.refund('pi_1', 100);
+    await redress.workFor(120_000, 100);
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', attempt: 1, attention: null });
+    expect(redress.provider.refunds).toHaveLength(1);
+  });
+
+  it('slows its account down when the limiter has spoken, and not when it met a lock', async () => {
+    const limit = () => redress.stores.limits.get('default:stripe:refund.send');
+    redress.provider.nextSends('locked', 'locked');
+    await redress.refund('pi_1', 100);
+    await redress.workFor(60_000);
+    expect(limit()).toMatchObject({ share: 1, limited: 0, locked: 2 });
+    redress.provider.nextSends('later');
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    expect(limit()).toMatchObject({ share: pacing.slower, limited: 1, locked: 2 });
+    expect(redress.stores.limits.get('default:stripe:payment.read')).toMatchObject({ share: 1, limited: 0, locked: 0 });
+    await redress.workFor(60_000);
+    expect(redress.of(id).status).toBe('succeeded');
   });
 
   it('that the provider refuses gives the room back', async () => {
@@ -107,8 +130,14 @@ describe('A send', () => {
     await redress.workFor(20 * minute);
     expect(redress.of(id)).toMatchObject({ status: 'succeeded', attempt: 2, attention: null });
     expect(redress.told(id)).toEqual([
-      ...['requested', 'approved', 'submitted', 'outcome_unknown', 'approved', 'outcome_resolved'],
-      ...['submitted', 'succeeded'],
+      'requested',
+      'approved',
+      'submitted',
+      'outcome_unknown',
+      'approved',
+      'outcome_resolved',
+      'submitted',
+      'succeeded',
     ]);
     expect(redress.provider.refunds.map(({ key }) => key)).toEqual([`refund:${id}:2`]);
     expect(redress.open()).toEqual([]);
@@ -298,11 +327,12 @@ describe('A sweep', () => {
 
 describe('Books that a restore took back', () => {
   /** Sent after the books were copied, under a key that its provider does not remember any more. */
-  const sentInLostBooks = (refundId: string) =>
-    redress.provider.refunds.push({
-      ...{ id: 're_9', payment: 'pi_1', amount: 100n, currency: 'USD', key: `refund:${refundId}:1`, refundId, attempt: 1 },
-      ...{ madeAt: redress.stores.now, says: 'succeeded', failureCode: null, bankReference: null },
-    });
+  const sentInLostBooks = (refundId: string) => {
+    const { refunds } = redress.provider;
+    const theirs = redress.provider.refundOutside('pi_1', 100n);
+    refunds.splice(refunds.indexOf(theirs), 1, { ...theirs, refundId });
+    return theirs;
+  };
 
   it('meet their own refund at the provider, and the command that comes again finds it', async () => {
     const order = redress.request('pi_1', 100, { reference: 'RMA-1' }, { key: 'a' });
@@ -332,10 +362,10 @@ describe('Books that a restore took back', () => {
     redress.pass(30 * hour);
     const order = redress.request('pi_1', 100, {}, { key: 'a', door: 'http' });
     const refundId = `rf_${order.uuid.replaceAll('-', '')}`;
-    sentInLostBooks(refundId);
+    const theirs = sentInLostBooks(refundId);
     await redress.decide(order);
     await redress.work();
-    expect(redress.of(refundId)).toMatchObject({ status: 'succeeded', providerRefundId: 're_9', origin: 'command' });
+    expect(redress.of(refundId)).toMatchObject({ status: 'succeeded', providerRefundId: theirs.id, origin: 'command' });
     expect(redress.provider.sentBack('pi_1')).toBe(150n);
   });
 
@@ -343,11 +373,11 @@ describe('Books that a restore took back', () => {
     const [first, refundId] = [await redress.refund('pi_1', 50), await redress.refund('pi_1', 100)];
     await redress.round();
     expect([first, refundId].map((id) => redress.of(id).status)).toEqual(['approved', 'approved']);
-    sentInLostBooks(refundId);
+    const theirs = sentInLostBooks(refundId);
     redress.pass(30 * hour);
     redress.provider.nextReads('call_lost');
     await redress.workFor(minute);
-    expect(redress.of(refundId)).toMatchObject({ status: 'succeeded', providerRefundId: 're_9', attempt: 1 });
+    expect(redress.of(refundId)).toMatchObject({ status: 'succeeded', providerRefundId: theirs.id, attempt: 1 });
     expect(redress.of(first)).toMatchObject({ status: 'succeeded', attempt: 1 });
     expect(redress.provider.sentBack('pi_1')).toBe(150n);
     expect(redress.open()).toEqual([]);
@@ -360,10 +390,10 @@ describe('Books that a restore took back', () => {
     redress.provider.nextSends('call_lost');
     await redress.work();
     expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown' });
-    sentInLostBooks(id);
+    const theirs = sentInLostBooks(id);
     redress.pass(3 * hour);
     await redress.work();
-    expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: 're_9', attempt: 1 });
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: theirs.id, attempt: 1 });
     expect(redress.provider.sentBack('pi_1')).toBe(100n);
   });
 
@@ -372,10 +402,10 @@ describe('Books that a restore took back', () => {
     await redress.refund('pi_1', 50);
     await redress.work();
     const refundId = `rf_${order.uuid.replaceAll('-', '')}`;
-    sentInLostBooks(refundId);
+    const theirs = sentInLostBooks(refundId);
     await redress.decide(order);
     await redress.work();
-    expect(redress.of(refundId)).toMatchObject({ status: 'succeeded', providerRefundId: 're_9', origin: 'command' });
+    expect(redress.of(refundId)).toMatchObject({ status: 'succeeded', providerRefundId: theirs.id, origin: 'command' });
     expect(redress.outcomes().filter((each) => each.startsWith('a:'))).toEqual(['a: accepted']);
     expect(redress.provider.sentBack('pi_1')).toBe(150n);
   });
@@ -508,6 +538,35 @@ describe('A worker', () => {
     expect(redress.of(id).status).toBe('succeeded');
   });
 
+  it('goes on reading while sends hang', async () => {
+    const gate = Promise.withResolvers<void>();
+    const provider = new Around(redress.provider, (act) => act());
+    provider.send = async (...call) => {
+      await gate.promise;
+      return redress.provider.send(...call);
+    };
+    const slow = redress.process({ provider });
+    const names = Array.from({ length: 100 }, (_, index) => `pi_hanging_${index}`);
+    for (const name of names) redress.provider.pay(name, { amount: 500n, currency: 'USD' });
+    const ids = [];
+    for (const name of names) ids.push(await redress.refund(name, 100));
+    await redress.round();
+    await redress.round();
+    for (let round = 0; round < 10; round += 1) await slow.operations.round();
+    expect(ids.filter((id) => redress.of(id).status === 'approved')).not.toEqual([]);
+
+    const read = () => redress.provider.calls.filter(({ what }) => what === 'readPayment').length;
+    const before = read();
+    redress.provider.pay('pi_new', { amount: 500n, currency: 'USD' });
+    await redress.refund('pi_new', 100);
+    await slow.operations.round();
+    expect(read()).toBe(before + 1);
+    gate.resolve();
+    await redress.round(slow.operations);
+    await redress.work(slow.operations);
+    expect(ids.every((id) => redress.of(id).status === 'succeeded')).toBe(true);
+  });
+
   it('does not let go of an answer while the database is away', async () => {
     let away = 0;
     const book = new Between(redress.stores.book, async (act) => {
@@ -626,9 +685,12 @@ class QueueBetween extends OperationQueue {
     super();
   }
 
-  override claim: OperationQueue['claim'] = (limit, leaseMs) => this.use(() => this.queue.claim(limit, leaseMs));
+  override limit: OperationQueue['limit'] = (accounts) => this.queue.limit(accounts);
+  override claim: OperationQueue['claim'] = (...claim) => this.use(() => this.queue.claim(...claim));
+  override meet: OperationQueue['meet'] = (endpoint, met) => this.use(() => this.queue.meet(endpoint, met));
   override renew: OperationQueue['renew'] = (held, leaseMs) => this.use(() => this.queue.renew(held, leaseMs));
   override release: OperationQueue['release'] = (held) => this.use(() => this.queue.release(held));
+  override parked: OperationQueue['parked'] = (...which) => this.queue.parked(...which);
 }
 
 /** The same provider, with something between it and who calls it. */
@@ -636,6 +698,7 @@ class Around extends RefundProvider {
   override readonly provider = 'stripe';
   override readonly account = 'default';
   override readonly keyLifeMs: number;
+  override readonly limits = { perSecond: 100_000, perSecondAndEndpoint: 100_000 };
 
   constructor(
     private readonly inner: RefundProvider,

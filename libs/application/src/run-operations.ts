@@ -1,39 +1,48 @@
 /*
  * Takes what is due and calls its provider. Safe to run again after a crash at any line, and beside others like it.
  *
- * A round claims heads of lanes, commits the beginning of each send, and lets the calls go, each with a deadline of its own; answers are
- * recorded as they come, in batches. No transaction is open during a call: a PSP may take a minute, and a lock held that long would
+ * A round claims heads of lanes, commits the beginning of each send, and lets the calls go, each at its moment and with a deadline of its
+ * own; answers are recorded as they come, in batches. No transaction is open during a call: a PSP may take a minute, and a lock held that long would
  * stop every other refund of the payment.
  */
 import { addPaymentRead, mayHideASend } from '#application/admission';
 import { Batcher, inParts } from '#application/batcher';
 import type { Book, KeptCall, WorkingSet } from '#application/book';
 import { Unavailable } from '#application/errors';
-import { searchOf, type Claimed, type Operation, type OperationQueue } from '#application/operations';
+import { searchOf, type Claimed, type Due, type Endpoint, type Operation, type OperationQueue } from '#application/operations';
+import { countSend, isSameAccount, type Pause, type SendingBounds } from '#application/sending';
 import type { Providers } from '#application/providers';
 import { unknown, type Answered, type RecordAnswers } from '#application/record-answers';
 import type { CallContext, CallTrace, RefundProvider } from '#domain/ports/refund-provider';
-import { recordReport, submit } from '#domain/refund/refund';
+import { recordReport, submit, type Refund } from '#domain/refund/refund';
 
 export interface RunnerSettings {
-  /** How many calls may be under way at once. */
+  /** How many calls of a kind to one account may be under way at once: a provider that hangs holds up nobody else's. */
   readonly atOnce: number;
   readonly leaseMs: number;
   /** After this a call is over, whatever its socket does; well below the lease. */
   readonly callMs: number;
   /** How soon an answer is stored again after the database was away; a second, if not said. */
   readonly againMs?: number;
+  /** How much may be sent in an hour; an account that is not named has no bound. */
+  readonly bounds?: readonly SendingBounds[];
 }
 
 /** What the person on call should read. */
 export interface RunnerLog {
   failed(what: string, ids: Readonly<Record<string, string | null>>, error: unknown): void;
+  /** The breaker has paused an account. */
+  tripped(pause: Pause): void;
 }
 
 export class RunOperations {
   /** Called when there is room for another round. */
   onRoom: () => void = () => undefined;
   private readonly inFlight = new Map<string, Operation>();
+  private limitsAreSet = false;
+  /** Until when calls are given out, by this process's clock; it looks again before that. */
+  private pacedUntil = 0;
+  private nextLook: NodeJS.Timeout | undefined;
   private readonly answers: Batcher<Answered, { recorded: true }>;
 
   constructor(
@@ -69,32 +78,53 @@ export class RunOperations {
   }
 
   /** A round costs the same for one as for fifty: under load it waits until there is room for some. */
-  private get hasRoom(): boolean {
-    return this.settings.atOnce - this.inFlight.size >= this.settings.atOnce / 4;
+  private isFull(underWay: readonly Operation[]): boolean {
+    return underWay.length > this.settings.atOnce / 2;
   }
 
-  /** Takes what is due, up to what may still be under way, and starts it. Returns how many were taken. */
+  private full(): Endpoint[] {
+    return [...Map.groupBy(this.inFlight.values(), endpointOf).values()].flatMap((same) =>
+      this.isFull(same) ? same.slice(0, 1) : [],
+    );
+  }
+
+  /** Takes what is due and may be called soon, up to what may still be under way, and starts it. Returns how many were taken. */
   async round(): Promise<number> {
-    if (!this.hasRoom) return 0;
-    const free = this.settings.atOnce - this.inFlight.size;
+    if (!this.limitsAreSet) await this.queue.limit(this.providers.limits());
+    this.limitsAreSet = true;
     const started = performance.now();
-    const due = await this.queue.claim(free, this.settings.leaseMs);
+    const due = await this.queue.claim(this.settings.atOnce / 2, this.settings.leaseMs, this.full());
+    const claimed = performance.now();
+    this.lookAgain(claimed, due);
     if (due.length === 0) return 0;
+    const moments = new Map(due.map(({ id, inMs }) => [id, claimed + inMs]));
     const begun = await this.beginAll(due).catch(async (error: unknown) => {
       await this.queue.release(due).catch(() => undefined);
       throw error;
     });
-    // Frozen in between: by now others may have taken over, answered, and ended it all.
-    if (performance.now() - started > this.settings.leaseMs / 2) return due.length;
-    for (const claimed of begun) {
-      if (claimed === null) continue;
-      this.inFlight.set(claimed.operation.id, claimed.operation);
-      void this.call(claimed).finally(() => {
-        this.inFlight.delete(claimed.operation.id);
-        if (this.hasRoom) this.onRoom();
-      });
+    for (const each of begun) {
+      if (each === null) continue;
+      const { operation } = each;
+      this.inFlight.set(operation.id, operation);
+      const moment = moments.get(operation.id) ?? claimed;
+      void this.callAt(moment, started + this.settings.leaseMs / 2, each).finally(() => this.ended(operation));
     }
     return due.length;
+  }
+
+  private ended(operation: Operation): void {
+    const underWay = [...this.inFlight.values()].filter((each) => endpointOf(each) === endpointOf(operation));
+    this.inFlight.delete(operation.id);
+    if (this.isFull(underWay) && !this.isFull(underWay.slice(1))) this.onRoom();
+  }
+
+  /** Whoever was given the last moments there were comes back before they are over, so that none is missed while there is work. */
+  private lookAgain(now: number, due: readonly Due[]): void {
+    for (const { inMs } of due) if (inMs > 0) this.pacedUntil = Math.max(this.pacedUntil, now + inMs);
+    clearTimeout(this.nextLook);
+    if (this.pacedUntil <= now) return;
+    this.nextLook = setTimeout(() => this.onRoom(), Math.max(soonestLookMs, (this.pacedUntil - now) / 2));
+    this.nextLook.unref();
   }
 
   /** Keeps the leases of what is still under way. */
@@ -119,40 +149,71 @@ export class RunOperations {
    */
   private async begin(due: readonly Operation[]): Promise<(Claimed | null)[]> {
     const sends = due.filter(({ kind }) => kind === 'refund.send');
-    const want = { operations: sends.map(({ id }) => id), refunds: sends.map(({ target }) => target) };
-    const begun =
-      sends.length === 0 ? [] : await this.book.transact(want, (set) => sends.map((claimed) => this.beginSend(set, claimed)));
     const reads = due.filter(({ kind }) => kind !== 'refund.send');
-    return [...begun, ...reads.map((operation) => ({ operation, refund: null, payment: null }))];
+    return [...(await this.beginSends(sends)), ...reads.map((operation) => ({ operation, refund: null, payment: null }))];
   }
 
-  /** Marks the send as begun, and its refund as submitted; null when it must not be sent any more. */
+  private async beginSends(sends: readonly Operation[]): Promise<(Claimed | null)[]> {
+    if (sends.length === 0) return [];
+    const counted = (this.settings.bounds ?? []).filter((bounds) => sends.some((each) => isSameAccount(bounds, each)));
+    const want = { operations: sends.map(({ id }) => id), refunds: sends.map(({ target }) => target), counted } as const;
+    const { begun, tripped } = await this.book.transact({ ...want, sending: 'held' }, (set) => ({
+      begun: sends.map((claimed) => this.beginSend(set, claimed)),
+      tripped: set.changes.newPauses,
+    }));
+    for (const pause of tripped) this.log.tripped(pause);
+    return begun;
+  }
+
+  /** Marks the send as begun, and its refund as submitted; null when it must not be sent any more, or not now. */
   private beginSend(set: WorkingSet, claimed: Operation): Claimed | null {
     const operation = set.operation(claimed.id);
     if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return null;
     const cause = { causationId: operation.id };
-    const payment = set.payment(set.kept(operation.target).refund.paymentKey);
-    if (operation.firstSentAt === null && mayHideASend(payment, this.providers, set.now)) {
-      if (!set.isBeingRead(payment)) addPaymentRead(set, payment);
-      set.changeOperation(operation.id, { leaseUntil: null, runAt: set.later(1_000), result: 'its payment is read first' });
-      return null;
-    }
-    const refund = set.record(operation.target, submit(set.kept(operation.target).refund, set.now), cause);
-    const sendable = refund.status === 'submitted' || refund.status === 'outcome_unknown';
-    if (!sendable || refund.attempt !== operation.attempt || refund.attention === 'contradiction') {
-      const result = `the refund is ${refund.status}`;
+    const before = set.kept(operation.target).refund;
+    const sendable = before.status === 'approved' || before.status === 'submitted' || before.status === 'outcome_unknown';
+    if (!sendable || before.attempt !== operation.attempt || before.attention === 'contradiction') {
+      const result = `the refund is ${before.status}`;
       set.changeOperation(operation.id, { state: 'dropped', doneAt: set.now, leaseUntil: null, result });
       return null;
     }
     const { now } = set;
+    const payment = set.payment(before.paymentKey);
+    if (operation.firstSentAt === null && mayHideASend(payment, this.providers, now)) {
+      if (!set.isBeingRead(payment)) addPaymentRead(set, payment);
+      set.changeOperation(operation.id, { leaseUntil: null, runAt: set.later(1_000), result: 'its payment is read first' });
+      return null;
+    }
     if (this.isForgotten(operation, now) || mayHideASend(payment, this.providers, now)) {
       const result = 'its key may be forgotten by the provider';
       set.changeOperation(operation.id, { ...searchOf(payment), runAt: now, result });
-      set.record(refund.id, recordReport(refund, unknown(refund, now)), cause);
+      set.record(before.id, recordReport(before, unknown(before, now)), cause);
       return null;
     }
+    if (!this.maySend(set, operation, before)) {
+      set.changeOperation(operation.id, { leaseUntil: null });
+      return null;
+    }
+    const refund = set.record(before.id, submit(before, now), cause);
     const begun = { tries: operation.tries + 1, firstSentAt: operation.firstSentAt ?? now, lastSentAt: now };
     return { operation: set.changeOperation(operation.id, begun), refund, payment: set.payment(payment.key) };
+  }
+
+  /** Whether the switch lets it go. An attempt is counted once, with its first send; the one too many throws the switch. */
+  private maySend(set: WorkingSet, operation: Operation, refund: Refund): boolean {
+    if (set.pauseOf(operation) !== undefined) return false;
+    const bounds = this.settings.bounds?.find((each) => isSameAccount(each, operation));
+    if (bounds === undefined || operation.tries > 0) return true;
+    const { id: refundId, amount, currency } = refund;
+    if (amount === null || currency === null) throw new Error(`refund ${refundId} is sent without an amount`);
+    const hour = countSend(set.hourOf(operation), bounds, { refundId, amount, currency }, set.now);
+    if (hour.ok) {
+      set.setHour(hour.value);
+      return true;
+    }
+    const { account, provider } = operation;
+    set.addPause({ account, provider, reason: hour.error, by: 'the breaker', since: set.now, automatic: true });
+    return false;
   }
 
   /** A key that its provider may have forgotten would move the money again. */
@@ -161,18 +222,23 @@ export class RunOperations {
     return firstSentAt !== null && now.getTime() - firstSentAt.getTime() > lifeMs;
   }
 
-  private async call(claimed: Claimed): Promise<void> {
+  /** Waits for its moment. Frozen in between or before: by now others may have taken over, answered, and ended it all. */
+  private async callAt(moment: number, latest: number, claimed: Claimed): Promise<void> {
+    const begun = performance.now();
+    if (moment > begun) await new Promise((wake) => setTimeout(wake, moment - begun));
+    const waitedMs = moment > begun ? Math.floor(performance.now() - begun) : 0;
+    if (performance.now() <= latest) await this.call(claimed, waitedMs);
+  }
+
+  private async call(claimed: Claimed, waitedMs: number): Promise<void> {
     const { operation } = claimed;
     const { id, account, provider, kind, refundId, target } = operation;
     const calls: KeptCall[] = [];
     const { paymentKey, key, attempt } = operation;
     const trace = (each: CallTrace) => calls.push({ operationId: id, refundId, paymentKey, key, attempt, trace: each });
-    // The beginning was committed with the service's clock; what is asked now is as old as that.
-    const context: CallContext = {
-      deadline: AbortSignal.timeout(this.settings.callMs),
-      now: operation.lastSentAt ?? operation.createdAt,
-      trace,
-    };
+    // The beginning was committed with the service's clock; what is asked now is as old as that and the wait for its moment.
+    const now = new Date((operation.lastSentAt ?? operation.createdAt).getTime() + waitedMs);
+    const context: CallContext = { deadline: AbortSignal.timeout(this.settings.callMs), now, trace };
     const adapter = this.providers.refundsOf(account, provider);
     try {
       if (adapter === undefined) {
@@ -196,8 +262,17 @@ export class RunOperations {
     }
   }
 
+  /** Tells the limiter, before the answer is kept, so that what is claimed next knows it. Lost, it costs a few calls too many. */
+  private async meet(operation: Operation, calls: readonly KeptCall[]): Promise<void> {
+    const refused = calls.filter(({ trace }) => trace.httpStatus === 429);
+    const locked = refused.filter(({ trace }) => trace.result === 'locked').length;
+    const met = { locked, limited: refused.length - locked, more: Math.max(0, calls.length - 1) };
+    if (refused.length + met.more > 0) await this.queue.meet(operation, met).catch(() => undefined);
+  }
+
   /** An answer may hold the only refund id there is, so it is not let go of while the database is away. */
   private async keep(answered: Answered): Promise<void> {
+    await this.meet(answered.claimed.operation, answered.calls);
     for (;;) {
       try {
         await this.answers.submit(answered);
@@ -211,6 +286,9 @@ export class RunOperations {
     }
   }
 }
+
+const soonestLookMs = 20;
+const endpointOf = ({ account, provider, kind }: Endpoint) => `${account}:${provider}:${kind}`;
 
 async function send(
   adapter: RefundProvider,

@@ -1,11 +1,21 @@
-/* What people and services may do to a refund that exists: approve, reject, cancel, retry, have it read, say what became of it. */
+/* What people and services may do to a refund that exists: approve, reject, cancel, retry, have it read, say what became of it, acknowledge. */
 import { addRefundRead, addSend, addPaymentRead } from '#application/admission';
 import type { Cause, WorkingSet } from '#application/book';
-import { priorities } from '#application/operations';
+import { priorities, type Operation } from '#application/operations';
 import type { Code } from '#contracts/codes';
 import type { RefundCommand, RefundCommandType, ResolveRefund } from '#contracts/refund-commands';
 import { available, isBlocked, room } from '#domain/payment/payment';
-import { approve, cancel, reject, resolve, retry, type Refund, type RefundEvent } from '#domain/refund/refund';
+import {
+  acknowledge,
+  approve,
+  cancel,
+  reject,
+  resolve,
+  retry,
+  unpark,
+  type Refund,
+  type RefundEvent,
+} from '#domain/refund/refund';
 import { err, ok, type Result } from '#domain/result';
 
 type Steered = Result<null, { readonly code: Code; readonly detail?: string }>;
@@ -47,7 +57,7 @@ export function steer(set: WorkingSet, refund: Refund, type: RefundCommandType, 
       return retried;
     }
     case 'redress.SyncRefund.v1':
-      read(set, refund);
+      read(set, refund, cause);
       return done;
     case 'redress.ResolveRefund.v1': {
       const { outcome, providerRefundId } = body as ResolveRefund;
@@ -64,20 +74,27 @@ export function steer(set: WorkingSet, refund: Refund, type: RefundCommandType, 
       }
       return resolved;
     }
+    case 'redress.AcknowledgeRefund.v1':
+      return act(acknowledge(refund, set.now));
     case 'redress.RequestRefund.v1':
       throw new Error('a request is no order about an existing refund');
   }
 }
 
 /** Asks the provider now: what has an id there is read by it; what has none is sent again under its key, or found in its payment. */
-function read(set: WorkingSet, refund: Refund): void {
+function read(set: WorkingSet, refund: Refund, cause: Cause): void {
   const { account, provider, id: refundId, paymentKey, providerRefundId } = refund;
-  for (const operation of set.openOperations(refundId)) {
-    set.changeOperation(operation.id, { state: 'open', runAt: set.now });
-  }
+  for (const operation of set.openOperations(refundId)) takeUp(set, operation, cause);
   if (providerRefundId !== null) {
     addRefundRead(set, { account, provider, providerRefundId, refundId, paymentKey }, set.now, priorities.waitingRead);
   } else {
     addPaymentRead(set, set.payment(paymentKey));
   }
+}
+
+/** An operation is tried now, also one that was parked: its refund asks for no attention until it parks again. */
+export function takeUp(set: WorkingSet, { id, refundId }: Operation, cause: Cause): void {
+  set.changeOperation(id, { state: 'open', runAt: set.now });
+  const refund = refundId === null ? undefined : set.refund(refundId);
+  if (refund !== undefined) set.record(refund.id, unpark(refund, set.now), cause);
 }

@@ -44,6 +44,7 @@ export const codes = {
   not_cancelable: 'The refund can no longer be taken back.',
   not_retryable: 'The refund did not end without effect, so it cannot be tried again.',
   not_resolvable: 'The outcome of the refund is not unknown.',
+  not_acknowledgeable: 'The refund asks for no attention, or for one that only a decision ends.',
 
   // The same key, another body; over both doors.
   idempotency_key_reused: 'This idempotency key was used before with other content.',
@@ -59,6 +60,9 @@ export const codes = {
   // Webhooks.
   webhook_refused: 'The webhook cannot be believed.',
   not_replayable: 'The delivery was refused when it came, so its body was not kept.',
+
+  // Dead letters.
+  not_redrivable: 'The dead letter still cannot be read as a command.',
 
   // The request as such.
   bad_request: 'The request cannot be read as HTTP.',

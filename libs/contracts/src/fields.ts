@@ -267,6 +267,16 @@ export function bothOrNeither(one: string, other: string, because: string): Betw
   };
 }
 
+/** `one` means nothing without `other`. */
+export function needs(one: string, other: string): Between {
+  return {
+    fields: [one],
+    holds: (body) => body[one] === undefined || body[other] !== undefined,
+    told: () => `${one} needs ${other} beside it`,
+    schema: { dependentRequired: { [one]: [other] } },
+  };
+}
+
 /** `field` may be true only while `other` has this very value. */
 export function trueOnlyWith(field: string, other: string, value: string): Between {
   return {

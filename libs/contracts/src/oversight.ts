@@ -3,6 +3,7 @@ import { AnyObject, Inside, ListOf, Message, OneOf, OurId, Text, Time, Whole } f
 import { codeNames, type Code } from '#contracts/codes';
 import { EventEnvelope, Refund } from '#contracts/refund-events';
 import { providers, type Provider } from '#contracts/refund-commands';
+import { SendingPause } from '#contracts/sending';
 
 /** What became of a webhook delivery. */
 export const dispositions = ['applied', 'duplicate', 'stale', 'foreign', 'unknown', 'rejected'] as const;
@@ -183,6 +184,10 @@ export class WebhookDeliveryPage {
   declare readonly nextCursor: string | null;
 }
 
+/** How a dead letter leaves the list of what needs a person. */
+export const lettersEnds = ['accepted', 'rejected', 'dismissed'] as const;
+export type LetterEnd = (typeof lettersEnds)[number];
+
 /** A record that could not be taken as a command. */
 @Message('A record from Kafka that was set aside, with the reason.')
 export class DeadLetter {
@@ -206,6 +211,26 @@ export class DeadLetter {
 
   @Time({ about: 'When it was set aside.', example: '2026-01-31T09:30:00.000Z' })
   declare readonly at: string;
+
+  @OneOf(lettersEnds, {
+    about:
+      'How a person ended it: it went again and its command was accepted or rejected, or it was dismissed; null while it waits.',
+    example: null,
+    nullable: true,
+  })
+  declare readonly end: LetterEnd | null;
+
+  @Time({ about: 'When it was ended.', example: null, nullable: true })
+  declare readonly endedAt: string | null;
+
+  @Text({ max: 255, about: 'Who ended it.', example: null, nullable: true })
+  declare readonly endedBy: string | null;
+
+  @Text({ max: 1000, about: 'The reason given, or why its command was rejected.', example: null, nullable: true })
+  declare readonly endDetail: string | null;
+
+  @OurId('rf', { about: 'The refund that its command made or concerns.', example: null, nullable: true })
+  declare readonly refundId: string | null;
 }
 
 /** A page of dead letters. */
@@ -249,8 +274,11 @@ export class ParkedOperation {
 /** One thing that a person must look at. */
 @Message('Something that a person must look at.')
 export class AttentionItem {
-  @OneOf(['refund', 'operation', 'dead_letter'], { about: 'What it is; the field of that name has it.', example: 'refund' })
-  declare readonly kind: 'refund' | 'operation' | 'dead_letter';
+  @OneOf(['refund', 'operation', 'dead_letter', 'pause'], {
+    about: 'What it is; the field of that name has it. A pause is there when the breaker made it.',
+    example: 'refund',
+  })
+  declare readonly kind: 'refund' | 'operation' | 'dead_letter' | 'pause';
 
   @Time({ about: 'Since when.', example: '2026-01-31T09:30:00.000Z' })
   declare readonly at: string;
@@ -266,6 +294,9 @@ export class AttentionItem {
 
   @Inside(DeadLetter, { about: 'The dead letter.', optional: true })
   declare readonly deadLetter?: DeadLetter;
+
+  @Inside(SendingPause, { about: 'The pause.', optional: true })
+  declare readonly pause?: SendingPause;
 }
 
 /** A page of what needs a person. */

@@ -149,6 +149,16 @@ export class ResolveRefund {
   declare readonly reason: string;
 }
 
+/** A person has seen why a refund asks for attention. */
+@Message('Ends the attention that a refund asks for, where a person has only to know of it.')
+export class AcknowledgeRefund {
+  @RefundId()
+  declare readonly refundId: string;
+
+  @Text({ max: 500, about: 'What was done about it, for people; never published.', example: 'The shopper was paid by transfer' })
+  declare readonly reason: string;
+}
+
 /**
  * The commands that come in on `refunds.commands.v1`, by `ce_type`. Over HTTP those with a `refundId` have it in the path: the
  * door hands it to `readBody` as already known, so one class is both.
@@ -161,6 +171,7 @@ export const refundCommands = {
   'redress.RetryRefund.v1': RetryRefund,
   'redress.SyncRefund.v1': SyncRefund,
   'redress.ResolveRefund.v1': ResolveRefund,
+  'redress.AcknowledgeRefund.v1': AcknowledgeRefund,
 } as const satisfies Record<string, Class>;
 
 export type RefundCommandType = keyof typeof refundCommands;

@@ -125,7 +125,11 @@ export class RefundSummary {
   @Whole({ min: 0, about: 'How many attempts were started.', example: 1 })
   declare readonly attempts: number;
 
-  @Words({ about: 'What to know although it is allowed, such as "open_inquiry".', example: [] })
+  @Words({
+    about:
+      'What to know although it is allowed, such as "open_inquiry". Only over HTTP "sending_paused": it waits for the switch.',
+    example: [],
+  })
   declare readonly warnings: readonly string[];
 
   @Inside(Rejection, { about: 'Why, when it is rejected.', nullable: true })
@@ -314,6 +318,7 @@ export const refundEvents = {
   'redress.refund.discovered.v1': RefundChanged,
   'redress.refund.reference_updated.v1': RefundChanged,
   'redress.refund.attention_needed.v1': RefundAttentionNeeded,
+  'redress.refund.attention_cleared.v1': RefundChanged,
 } as const satisfies Record<string, Class>;
 export type RefundEventType = keyof typeof refundEvents;
 

@@ -146,7 +146,7 @@ describe('What we publish', () => {
 
   it('never has note or metadata in an event', () => {
     const events = Object.entries(messageSchemas()).filter(([type]) => type.startsWith('redress.refund.'));
-    expect(events.length).toBe(16);
+    expect(events.length).toBe(17);
     for (const [, schema] of events) expect(JSON.stringify(schema)).not.toMatch(/"(note|metadata)":\{/);
   });
 

@@ -32,7 +32,19 @@ import {
   WebhookDelivery,
   WebhookDeliveryPage,
 } from '#contracts/oversight';
+import {
+  DismissDeadLetter,
+  ResumedOperations,
+  ResumeOperations,
+  Sending,
+  SendingPause,
+  SendingScope,
+  SwitchSending,
+} from '#contracts/sending';
 import { topics, type Topic } from '#contracts/topics';
+
+/** What a person on call orders over HTTP. */
+const ordersOnCall: readonly Class[] = [DismissDeadLetter, ResumeOperations, SwitchSending];
 
 /** Every schema and document here is read off the classes' validation metadata; nothing is described a second time. */
 const messages: readonly Class[] = [
@@ -63,10 +75,18 @@ const messages: readonly Class[] = [
   RefundHistory,
   WebhookDelivery,
   WebhookDeliveryPage,
+  ResumedOperations,
+  Sending,
+  SendingPause,
+  SendingScope,
+  ...ordersOnCall,
 ];
 
 /** What comes in is closed, since an unknown field there is a mistake; what goes out is open, since consumers must tolerate new ones. */
-const incoming = new Set<Class>(Object.values(refundCommands));
+const incoming = new Set<Class>([...Object.values(refundCommands), ...ordersOnCall]);
+
+/** What HTTP has in its path. */
+const inPath: readonly string[] = ['refundId', 'id'];
 
 type ObjectSchema = JsonSchema & { readonly properties: Record<string, JsonSchema>; readonly required?: readonly string[] };
 
@@ -123,18 +143,18 @@ export function messageSchemas(): Record<string, JsonSchema> {
 }
 
 /**
- * `components.schemas` for OpenAPI 3.1, whose schemas are JSON Schema 2020-12. A command about one refund is there twice: whole, as
- * on Kafka, and as `...Body` without the `refundId` that HTTP has in the path.
+ * `components.schemas` for OpenAPI 3.1, whose schemas are JSON Schema 2020-12. A command about one thing is there twice: whole, as
+ * on Kafka, and as `...Body` without the id that HTTP has in the path.
  */
 export function openApiSchemas(): Record<string, JsonSchema> {
   return moved('#/components/schemas/', {
     ...Object.fromEntries(messages.map((kind) => [kind.name, schemaOf(kind)])),
     ...Object.fromEntries(
       [...incoming].map(schemaOf).flatMap((schema) => {
-        if (!('refundId' in schema.properties)) return [];
-        const { refundId: _, ...properties } = schema.properties;
-        const required = (schema.required ?? []).filter((name) => name !== 'refundId');
-        const { required: __, ...others } = schema;
+        if (!inPath.some((name) => name in schema.properties)) return [];
+        const properties = Object.fromEntries(Object.entries(schema.properties).filter(([name]) => !inPath.includes(name)));
+        const required = (schema.required ?? []).filter((name) => !inPath.includes(name));
+        const { required: _, ...others } = schema;
         const title = `${String(schema['title'])}Body`;
         return [[title, { ...others, title, properties, ...(required.length === 0 ? {} : { required }) }]];
       }),

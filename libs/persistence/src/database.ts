@@ -2,7 +2,9 @@ import { DataSource, DefaultNamingStrategy } from 'typeorm';
 import { Conflict, Fenced, Unavailable } from '#application/errors';
 import { rows } from '#persistence/rows';
 import { TheBook1763800000000 } from '#persistence/migrations/0001-the-book';
-import { FindingOut1763900000000 } from '#persistence/migrations/0002-finding-out';
+import { FindingOut1763800000002 } from '#persistence/migrations/0002-finding-out';
+import { Limits1763800000003 } from '#persistence/migrations/0003-limits';
+import { Sending1763800000004 } from '#persistence/migrations/0004-sending';
 
 class SnakeCase extends DefaultNamingStrategy {
   override columnName(property: string, given: string | undefined): string {
@@ -25,7 +27,7 @@ export function dataSource({ url, connections }: DatabaseSettings): DataSource {
     type: 'postgres',
     url,
     entities: rows,
-    migrations: [TheBook1763800000000, FindingOut1763900000000],
+    migrations: [TheBook1763800000000, FindingOut1763800000002, Limits1763800000003, Sending1763800000004],
     migrationsTransactionMode: 'each',
     migrationsTableName: 'migration',
     namingStrategy: new SnakeCase(),

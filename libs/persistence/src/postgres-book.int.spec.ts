@@ -102,7 +102,7 @@ describeWithDatabase('The book in PostgreSQL', () => {
   async function work(): Promise<void> {
     const failures: unknown[] = [];
     const settings = { atOnce: 100, leaseMs: 30_000, callMs: 20_000 };
-    const log = { failed: (_: string, __: object, error: unknown) => void failures.push(error) };
+    const log = { failed: (_: string, __: object, error: unknown) => void failures.push(error), tripped: () => undefined };
     const queue = new PostgresOperations(source);
     const operations = new RunOperations(queue, book, providers, new RecordAnswers(book, providers), settings, log);
     for (let idle = false; !idle;) {
@@ -470,6 +470,9 @@ describeWithDatabase('A hot statement', () => {
       select gen_random_uuid(), 'default', 'stripe', kind, 't' || i, ${name('r')}, ${name('p')},
         case when kind = 'refund.send' then 'refunds:' || ${name('p')} end, true, 1, 0, now(), 10,
         case when i % 10 = 0 then 'open' else 'done' end, false, 0, now() from ${numbers}, unnest(array['refund.send', 'refund.read']) kind`);
+    await into.query(
+      `insert into provider_limit (account, provider, kind, rate) select 'shop_' || i, 'stripe', 'all', 100 from ${numbers}`,
+    );
     await into.query(`
       insert into event (id, topic, type, account, subject, time, data)
       select 'evt_' || i, '${topics.refundEvents}', 't', 'default', 's', now(), '{}' from ${numbers}`);

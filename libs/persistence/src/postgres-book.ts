@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { DataSource, QueryRunner } from 'typeorm';
-import { Book, WorkingSet, type KeptCommand, type KeptRefund, type Loaded, type PaymentName, type Want } from '#application/book';
+import {
+  Book,
+  WorkingSet,
+  type DeadLetter,
+  type KeptCommand,
+  type KeptRefund,
+  type Loaded,
+  type PaymentName,
+  type Want,
+} from '#application/book';
 import { Conflict, Fenced } from '#application/errors';
 import type { PartitionMark } from '#application/event-log';
 import { isOpen, type Operation } from '#application/operations';
@@ -14,19 +23,26 @@ import {
   DeadLetterRow,
   EventRow,
   OperationRow,
+  PauseRow,
   PaymentAliasRow,
   PaymentRow,
   ProviderRefundRow,
   RefundRow,
+  SendingHourRow,
   uuidOf,
 } from '#persistence/rows';
 import {
+  beginHours,
   beginPartition,
   clock,
   countCertainties,
+  endDeadLetters,
+  endPauses,
   findNames,
   findPayments,
   hearOfPayments,
+  loadDeadLetters,
+  loadHours,
   loadOperations,
   loadProviderRefunds,
   loadReferences,
@@ -37,8 +53,10 @@ import {
   moveRefunds,
   nameNewPayments,
   promote,
+  standingPauses,
+  switchLock,
 } from '#persistence/statements';
-import { run, Table } from '#persistence/table';
+import { run, Table, type Raw } from '#persistence/table';
 
 /** The book in PostgreSQL. One transaction per batch: lock and load, decide in memory, store, commit, and only then wake who waits. */
 export class PostgresBook extends Book {
@@ -51,6 +69,8 @@ export class PostgresBook extends Book {
   private readonly calls: Table<CallRow>;
   private readonly events: Table<EventRow>;
   private readonly deadLetters: Table<DeadLetterRow>;
+  private readonly pauses: Table<PauseRow>;
+  private readonly hours: Table<SendingHourRow>;
 
   constructor(
     private readonly source: DataSource,
@@ -66,12 +86,15 @@ export class PostgresBook extends Book {
     this.calls = new Table(source, CallRow);
     this.events = new Table(source, EventRow);
     this.deadLetters = new Table(source, DeadLetterRow);
+    this.pauses = new Table(source, PauseRow);
+    this.hours = new Table(source, SendingHourRow);
   }
 
   async transact<T>(want: Want, decide: (set: WorkingSet) => T): Promise<T> {
     const runner = this.source.createQueryRunner();
     try {
       await runner.startTransaction();
+      if (want.sending !== undefined) await run(runner, switchLock[want.sending]);
       if (want.mark !== undefined) await moveMark(runner, want.mark);
       const set = new WorkingSet(await this.load(runner, want), randomUUID);
       const answer = decide(set);
@@ -123,6 +146,8 @@ export class PostgresBook extends Book {
       commands: await this.loadCommands(runner, want),
       operations,
       busyLanes: new Set(operations.flatMap((each) => (each.lane !== null && each.head && isOpen(each) ? [each.lane] : []))),
+      deadLetters: await this.loadDeadLetters(runner, want),
+      ...(await this.loadSending(runner, want)),
     };
   }
 
@@ -217,6 +242,48 @@ export class PostgresBook extends Book {
     return rows.map((raw) => this.commands.read(raw));
   }
 
+  private async loadDeadLetters(runner: QueryRunner, want: Want): Promise<DeadLetter[]> {
+    if ((want.deadLetters ?? []).length === 0) return [];
+    const statement = loadDeadLetters(this.deadLetters.selection, want.unlocked !== true);
+    const { rows } = await run(runner, statement, [want.deadLetters]);
+    return rows
+      .map((raw) => this.deadLetters.read(raw))
+      .map(({ headers, ...letter }) => ({ ...letter, headers: bytesOf(headers) }));
+  }
+
+  /** The pauses come last: the breaker of another worker may have thrown the switch while the hour's row was waited for. */
+  private async loadSending(runner: QueryRunner, { sending, counted = [] }: Want): Promise<Pick<Loaded, 'pauses' | 'hours'>> {
+    if (sending === undefined) return { pauses: [], hours: [] };
+    const hours = await this.loadHours(
+      runner,
+      sending,
+      columns(counted, 2, (one) => [one.account, one.provider]),
+    );
+    const { rows } = await run(runner, standingPauses(this.pauses.selection));
+    return { pauses: rows.map((raw) => this.pauses.read(raw)), hours };
+  }
+
+  private async loadHours(runner: QueryRunner, sending: 'held' | 'thrown', accounts: string[][]): Promise<SendingHourRow[]> {
+    const read = ({ rows }: { readonly rows: Raw[] }) => rows.map((raw) => this.hours.read(raw));
+    if (sending === 'thrown') return read(await run(runner, `select ${this.hours.selection} from sending_hour`));
+    if (accounts[0]?.length === 0) return [];
+    await run(runner, beginHours, accounts);
+    return read(await run(runner, loadHours(this.hours.selection), accounts));
+  }
+
+  private async storeSending(runner: QueryRunner, set: WorkingSet): Promise<void> {
+    const { newPauses, endedPauses, hours } = set.changes;
+    if (endedPauses.length > 0) {
+      const given = [endedPauses.map(({ id }) => id), endedPauses.map(({ by }) => by), endedPauses.map(({ reason }) => reason)];
+      await run(runner, endPauses, [...given, set.now]);
+    }
+    await this.pauses.insert(runner, newPauses);
+    await this.hours.update(
+      runner,
+      set.hours().filter(({ account, provider }) => hours.has(`${account}:${provider}`)),
+    );
+  }
+
   private async store(runner: QueryRunner, want: Want, set: WorkingSet): Promise<void> {
     const { changes } = set;
     if (want.unlocked === true && (changes.payments.size > 0 || changes.operations.size > 0 || changes.newOperations.size > 0)) {
@@ -253,6 +320,8 @@ export class PostgresBook extends Book {
       runner,
       changes.deadLetters.map((letter) => ({ ...letter, ordinal: 0n, headers: base64(letter.headers) })),
     );
+    await endLetters(runner, set);
+    await this.storeSending(runner, set);
     await disposeDeliveries(runner, set);
     if (changes.certainties.length > 0) {
       const { certainties } = changes;
@@ -268,7 +337,12 @@ export class PostgresBook extends Book {
 
   private ring({ changes }: WorkingSet): void {
     if (changes.log.length > 0) this.wake.ring('unsealed');
-    if (changes.newOperations.size > 0 || changes.closedLanes.size > 0 || changes.operations.size > 0)
+    if (
+      changes.newOperations.size > 0 ||
+      changes.closedLanes.size > 0 ||
+      changes.operations.size > 0 ||
+      changes.endedPauses.length > 0
+    )
       this.wake.ring('operations');
   }
 }
@@ -337,6 +411,22 @@ async function disposeDeliveries(runner: QueryRunner, set: WorkingSet): Promise<
       ],
     );
   }
+}
+
+async function endLetters(runner: QueryRunner, { changes: { endedDeadLetters: ended }, now }: WorkingSet): Promise<void> {
+  if (ended.length === 0) return;
+  await run(runner, endDeadLetters, [
+    ended.map(({ id }) => id),
+    ended.map(({ end }) => end),
+    ended.map(({ endedBy }) => endedBy),
+    ended.map(({ endDetail }) => endDetail),
+    ended.map(({ refundId }) => (refundId === null ? null : uuidOf(refundId))),
+    now,
+  ]);
+}
+
+function bytesOf(headers: Readonly<Record<string, string>>): Record<string, Buffer> {
+  return Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, Buffer.from(text, 'base64')]));
 }
 
 function base64(headers: Readonly<Record<string, Buffer>>): Record<string, string> {

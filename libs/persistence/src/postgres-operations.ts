@@ -1,8 +1,17 @@
 import type { DataSource } from 'typeorm';
-import { OperationQueue, type Operation } from '#application/operations';
+import {
+  operationKinds,
+  OperationQueue,
+  type AccountLimits,
+  type Due,
+  type Endpoint,
+  type Met,
+  type ParkedOperation,
+} from '#application/operations';
+import type { Scope } from '#application/sending';
 import { meaningOf } from '#persistence/database';
-import { OperationRow } from '#persistence/rows';
-import { claimOperations } from '#persistence/statements';
+import { OperationRow, refundIds } from '#persistence/rows';
+import { claimOperations, meetLimits, parkedOperations, setLimits } from '#persistence/statements';
 import { run, Table, type Raw } from '#persistence/table';
 
 /** What another transaction has locked is being ended or steered by it, and is passed over: waiting for it could end in a deadlock. */
@@ -19,11 +28,23 @@ export class PostgresOperations extends OperationQueue {
     this.operations = new Table(source, OperationRow);
   }
 
-  async claim(limit: number, leaseMs: number): Promise<Operation[]> {
-    const rows = await this.query(claimOperations(this.operations.selection), [limit, leaseMs]);
+  async limit(accounts: readonly AccountLimits[]): Promise<void> {
+    const limits = accounts.flatMap(({ account, provider, perSecond, perSecondAndEndpoint }) => [
+      { account, provider, kind: 'all', rate: perSecond },
+      ...operationKinds.map((kind) => ({ account, provider, kind, rate: perSecondAndEndpoint })),
+    ]);
+    await this.query(setLimits, [...columns(limits), limits.map(({ rate }) => rate)]);
+  }
+
+  async claim(limit: number, leaseMs: number, full: readonly Endpoint[] = []): Promise<Due[]> {
+    const rows = await this.query(claimOperations(this.operations.selection), [limit, leaseMs, ...columns(full)]);
     return rows
-      .map((raw) => this.operations.read(raw))
+      .map((raw) => ({ ...this.operations.read(raw), inMs: Number(raw['in_ms']) }))
       .sort((a, b) => a.priority - b.priority || a.runAt.getTime() - b.runAt.getTime());
+  }
+
+  async meet({ account, provider, kind }: Endpoint, { limited, locked, more }: Met): Promise<void> {
+    await this.query(meetLimits, [account, provider, kind, limited, locked, more]);
   }
 
   async renew(held: readonly { id: string; fence: bigint }[], leaseMs: number): Promise<void> {
@@ -42,6 +63,15 @@ export class PostgresOperations extends OperationQueue {
     );
   }
 
+  async parked({ provider, account }: Scope, after: bigint, limit: number): Promise<ParkedOperation[]> {
+    const rows = await this.query(parkedOperations, [provider, account, after.toString(), limit]);
+    return rows.map((raw) => ({
+      id: String(raw['id']),
+      refundId: refundIds.from(raw['refund_id']) as string | null,
+      ordinal: BigInt(String(raw['ordinal'])),
+    }));
+  }
+
   private async query(statement: string, parameters: readonly unknown[]): Promise<Raw[]> {
     const runner = this.source.createQueryRunner();
     try {
@@ -52,4 +82,8 @@ export class PostgresOperations extends OperationQueue {
       await runner.release().catch(() => undefined);
     }
   }
+}
+
+function columns(all: readonly { account: string; provider: string; kind: string }[]): string[][] {
+  return [all.map((each) => each.account), all.map((each) => each.provider), all.map((each) => each.kind)];
 }

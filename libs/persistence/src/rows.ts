@@ -5,6 +5,7 @@
 import { Column, Entity, PrimaryColumn, type ColumnOptions, type ValueTransformer } from 'typeorm';
 import type { Disposition, Origin } from '#application/book';
 import type { OperationKind, Refusal, Sweep } from '#application/operations';
+import type { LetterEnd } from '#contracts/oversight';
 import type { Attention, Holds, RefundReason, RefundStatus, Rejection } from '#domain/refund/refund';
 
 const bigints: ValueTransformer = {
@@ -13,7 +14,7 @@ const bigints: ValueTransformer = {
 };
 
 /** `rf_0123...` outside, a uuid inside: half the size in every index. */
-const refundIds: ValueTransformer = {
+export const refundIds: ValueTransformer = {
   to: (id?: string | null) => (id == null ? null : uuidOf(id)),
   from: (uuid: string | null) => (uuid === null ? null : `rf_${uuid.replaceAll('-', '')}`),
 };
@@ -210,6 +211,31 @@ export class DeadLetterRow {
   @Text() code!: string;
   @Text() detail!: string;
   @Time() at!: Date;
+  @MaybeText() end!: LetterEnd | null;
+  @MaybeTime() endedAt!: Date | null;
+  @MaybeText() endedBy!: string | null;
+  @MaybeText() endDetail!: string | null;
+  @Column({ type: 'uuid', nullable: true, transformer: refundIds }) refundId!: string | null;
+}
+
+@Entity('sending_pause')
+export class PauseRow {
+  @PrimaryColumn({ type: 'uuid' }) id!: string;
+  @MaybeText() provider!: string | null;
+  @MaybeText() account!: string | null;
+  @Text() reason!: string;
+  @Text() by!: string;
+  @Time() since!: Date;
+  @Bool() automatic!: boolean;
+}
+
+@Entity('sending_hour')
+export class SendingHourRow {
+  @PrimaryColumn({ type: 'text' }) account!: string;
+  @PrimaryColumn({ type: 'text' }) provider!: string;
+  @Time() since!: Date;
+  @Int() sends!: number;
+  @Json() amounts!: Readonly<Record<string, string>>;
 }
 
 @Entity('webhook_delivery')
@@ -242,5 +268,7 @@ export const rows = [
   CallRow,
   EventRow,
   DeadLetterRow,
+  PauseRow,
+  SendingHourRow,
   DeliveryRow,
 ];

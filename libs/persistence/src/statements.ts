@@ -6,6 +6,8 @@
  * pays for reading all of it with every batch.
  */
 
+import { pacing } from '#application/operations';
+
 /** Moves a partition on, from where this consumer believed it to be. One row by primary key. */
 export const movePartition = `
   update partition_offset set next_offset = $6
@@ -105,28 +107,176 @@ export const promote = `
 export const moveRefunds = `update refund set payment_key = $2 where payment_key = $1`;
 export const moveNames = `update payment_alias set payment_key = $2 where payment_key = $1`;
 
+/** The limits of accounts, as whoever starts last has them. */
+export const setLimits = `
+  insert into provider_limit (account, provider, kind, rate)
+  select * from unnest($1::text[], $2::text[], $3::text[], $4::float8[]) as given (account, provider, kind, rate)
+  order by account, provider, kind
+  on conflict (account, provider, kind) do update set rate = excluded.rate where provider_limit.rate <> excluded.rate`;
+
+const ms = (count: number) => `interval '${count} milliseconds'`;
+
+/** What is left of a rate now: it comes back by itself with the time. */
+export const shareOfRate = `least(1, share + ${pacing.recovery} * extract(epoch from clock_timestamp() - slowed_at))`;
+const pace = `interval '1 second' / (rate * ${shareOfRate})`;
+/** Where giving out goes on: what was not used is lost, but for a little. */
+const onwards = `greatest(next_at, clock_timestamp() - ${ms(pacing.burstMs)})`;
+
+const isDue = `head and state = 'open' and run_at <= clocked.now and (lease_until is null or lease_until <= clocked.now)`;
+const ofPart = `(account, provider, kind, priority) = (part.account, part.provider, part.kind, part.priority)`;
+
 /**
- * Due heads, most urgent first, passing over what others hold. Per priority the index provider_operation_due is read from its oldest
- * entry up to now, so that the many readings planned for later are never looked at. A reading is counted as begun with that; the
- * beginning of a send is committed with its refund.
+ * Whoever begins sends holds the switch as it stands, and whoever throws it waits until none of them is left: so once it is thrown, nothing
+ * more begins. It is taken before every other lock, since who waits for it may stand behind somebody who waits for who holds it.
+ */
+export const switchLock = {
+  held: `select pg_advisory_xact_lock_shared(7291640313)`,
+  thrown: `select pg_advisory_xact_lock(7291640313)`,
+};
+
+export const standingPauses = (selection: string) =>
+  `select ${selection} from sending_pause where ended_at is null order by since, id`;
+
+export const endPauses = `
+  update sending_pause p set ended_at = $4, ended_by = given.by, end_reason = given.reason
+  from unnest($1::uuid[], $2::text[], $3::text[]) as given (id, by, reason) where p.id = given.id`;
+
+/** An operation that is passed over because a pause covers it. There are but a handful of pauses that stand, and mostly none. */
+const isPaused = (operation: string) => `
+  (${operation}.kind = 'refund.send' and exists (
+    select from sending_pause p
+    where p.ended_at is null and coalesce(p.provider, ${operation}.provider) = ${operation}.provider
+      and coalesce(p.account, ${operation}.account) = ${operation}.account
+  ))`;
+
+/** What accounts have sent in their hours, locked in one order; a row for whom there is none yet. */
+export const beginHours = `
+  insert into sending_hour (account, provider, since, sends, amounts)
+  select account, provider, service_now(), 0, '{}' from unnest($1::text[], $2::text[]) as given (account, provider)
+  order by account, provider on conflict do nothing`;
+export const loadHours = (selection: string) => `
+  select ${selection} from sending_hour where (account, provider) in (select * from unnest($1::text[], $2::text[]))
+  order by account, provider for update`;
+
+/**
+ * Due heads that may be called soon, each with its moment, passing over what others hold. One statement, so that the limits are locked for
+ * no longer than the server itself takes, whatever becomes of who asked; and claimers wait for each other alone, in one order.
+ *
+ * - `part`: each account's kinds and priorities that have open heads, by one probe of the index provider_operation_due for each.
+ * - `due`: those with something due now. The index is read from the part's oldest entry up to now, so that the many readings planned for
+ *   later are never looked at.
+ * - `budget`: what each limit can give up to a moment ahead. What has no limit is not held up.
+ * - `found`, `turned`: in an account the urgent go first, but for a kind that was passed over too long.
+ * - `taken`: accounts share the round, turn by turn.
+ *
+ * A reading is counted as begun with that; the beginning of a send is committed with its refund.
+ *
+ * What is changed is joined with a materialized set and nothing else. PostgreSQL looks again at a row that another claim has changed since
+ * this one began, and a union or a lateral in that place makes it lose the change.
  */
 export const claimOperations = (selection: string) => `
-  with clocked as materialized (select service_now() as now),
-  due as (
-    select found.id from clocked, unnest(array[10, 20, 30, 40]::smallint[]) as level (priority),
-    lateral (
-      select id from provider_operation
-      where priority = level.priority and head and state = 'open' and run_at <= clocked.now and (lease_until is null or lease_until <= clocked.now)
-      order by run_at limit $1 for update skip locked
-    ) found
-    limit $1
+  with recursive clocked as materialized (select service_now() as now),
+  part (account, provider, kind, priority) as (
+    select '', '', '', 0::smallint
+    union all
+    select next.* from part, lateral (
+      select account, provider, kind, priority from provider_operation
+      where head and state = 'open' and (account, provider, kind, priority) > (part.account, part.provider, part.kind, part.priority)
+      order by account, provider, kind, priority limit 1
+    ) next
+  ),
+  due as materialized (
+    select part.* from clocked, part, lateral (select from provider_operation where ${ofPart} and ${isDue} order by run_at limit 1) oldest
+    where (part.account, part.provider, part.kind) not in (select * from unnest($3::text[], $4::text[], $5::text[]))
+      and not ${isPaused('part')}
+  ),
+  held as materialized (
+    select provider_limit.* from (
+      select account, provider, kind from due union select account, provider, 'all' from due
+    ) wanted join provider_limit using (account, provider, kind)
+    order by account, provider, kind for update of provider_limit
+  ),
+  budget as materialized (
+    select account, provider, kind, start, pace,
+      greatest(0, least($1::int, 1 + floor(extract(epoch from now + ${ms(pacing.aheadMs)} - start) / extract(epoch from pace))))::int as calls,
+      now - next_at as unused_for
+    from held, lateral (select clock_timestamp() as now, ${onwards} as start, ${pace} as pace) counted
+  ),
+  found as materialized (
+    select oldest.*, part.account, part.provider, part.kind, part.priority,
+      own.calls as own_calls, own.start as own_start, own.pace as own_pace,
+      whole.calls as whole_calls, whole.start as whole_start, whole.pace as whole_pace,
+      own.unused_for > ${pacing.patience} * whole.pace as passed_over,
+      row_number() over (partition by part.account, part.provider, part.kind order by part.priority, oldest.run_at, oldest.id) - 1 as place
+    from clocked, due part
+    left join lateral (select * from budget where (account, provider, kind) = (part.account, part.provider, part.kind) limit 1) own on true
+    left join lateral (select * from budget where (account, provider, kind) = (part.account, part.provider, 'all') limit 1) whole on true
+    cross join lateral (
+      select id, run_at from provider_operation where ${ofPart} and ${isDue}
+      order by run_at limit least($1::int, own.calls, whole.calls) for update skip locked
+    ) oldest
+  ),
+  turned as (
+    select *, row_number() over (
+      partition by account, provider order by (place = 0 and passed_over) is true desc, priority, run_at, id
+    ) - 1 as turn
+    from found where own_calls is null or place < own_calls
+  ),
+  taken as materialized (
+    select id, account, provider, kind, greatest(own_start + place * own_pace, whole_start + turn * whole_pace) as moment
+    from turned where whole_calls is null or turn < whole_calls
+    order by turn, priority, run_at, id limit $1::int
+  ),
+  used as materialized (
+    select account, provider, kind, start + calls_made * pace as next_at
+    from budget, lateral (
+      select count(*) as calls_made from taken
+      where (taken.account, taken.provider) = (budget.account, budget.provider) and budget.kind in (taken.kind, 'all')
+    ) counted
+    where calls_made > 0
+  ),
+  spent as (
+    update provider_limit set next_at = used.next_at from used
+    where (provider_limit.account, provider_limit.provider, provider_limit.kind) = (used.account, used.provider, used.kind)
   )
   update provider_operation set lease_until = clocked.now + $2 * interval '1 millisecond', fence = fence + 1,
-    tries = tries + (kind <> 'refund.send')::int,
-    first_sent_at = case kind when 'refund.send' then first_sent_at else coalesce(first_sent_at, clocked.now) end,
-    last_sent_at = case kind when 'refund.send' then last_sent_at else clocked.now end
-  from due, clocked where provider_operation.id = due.id
-  returning ${selection}`;
+    tries = tries + (provider_operation.kind <> 'refund.send')::int,
+    first_sent_at = case provider_operation.kind when 'refund.send' then first_sent_at else coalesce(first_sent_at, clocked.now) end,
+    last_sent_at = case provider_operation.kind when 'refund.send' then last_sent_at else clocked.now end
+  from taken, clocked where provider_operation.id = taken.id
+  returning ${selection}, greatest(0, extract(epoch from taken.moment - clock_timestamp()) * 1000)::float8 as in_ms`;
+
+/**
+ * What the calls of an endpoint met with: further requests are paid for afterwards, and a limiter that has spoken ($4) slows the endpoint
+ * down, once for all that was under way together. The account's own row is locked in claiming's order.
+ */
+export const meetLimits = `
+  with held as materialized (
+    select account, provider, kind, $4::int > 0 and kind <> 'all' and slowed_at < clock_timestamp() - ${ms(pacing.deafMs)} as slows
+    from provider_limit where account = $1 and provider = $2 and kind in ($3, 'all') order by account, provider, kind for update
+  )
+  update provider_limit l set
+    next_at = ${onwards} + $6::int * ${pace},
+    limited = limited + case l.kind when 'all' then 0 else $4::int end,
+    locked = locked + case l.kind when 'all' then 0 else $5::int end,
+    share = case when slows then greatest(${pacing.slowest}, ${pacing.slower} * ${shareOfRate}) else share end,
+    slowed_at = case when slows then clock_timestamp() else slowed_at end
+  from held
+  where (l.account, l.provider, l.kind) = (held.account, held.provider, held.kind)`;
+
+/** Parked operations in order of arrival (index provider_operation_parked). */
+export const parkedOperations = `
+  select id, refund_id, ordinal from provider_operation
+  where state = 'parked' and ordinal > $3 and provider = coalesce($1, provider) and account = coalesce($2, account)
+  order by ordinal limit $4`;
+
+/** Dead letters, locked until their end is stored. */
+export const loadDeadLetters = (selection: string, locked: boolean) =>
+  `select ${selection} from dead_letter where id = any($1::uuid[]) order by id ${locked ? 'for update' : ''}`;
+
+export const endDeadLetters = `
+  update dead_letter l set "end" = given."end", ended_at = $6, ended_by = given.by, end_detail = given.detail, refund_id = given.refund_id
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[]) as given (id, "end", by, detail, refund_id) where l.id = given.id`;
 
 /** Counts how long unknown outcomes took to become known: by bounds in seconds, of which the last has no end. */
 export const countCertainties = `

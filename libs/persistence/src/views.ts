@@ -2,6 +2,7 @@
 import type { DataSource } from 'typeorm';
 import type { KeptRefund } from '#application/book';
 import type { Operation } from '#application/operations';
+import type { Pause } from '#application/sending';
 import type { Payment } from '#domain/payment/payment';
 import { meaningOf } from '#persistence/database';
 import {
@@ -11,14 +12,26 @@ import {
   DeliveryRow,
   EventRow,
   OperationRow,
+  PauseRow,
   PaymentRow,
   RefundRow,
   uuidOf,
 } from '#persistence/rows';
+import { shareOfRate, standingPauses } from '#persistence/statements';
 import { Table, type Raw } from '#persistence/table';
 
 export interface RefundView extends KeptRefund {
   readonly payment: Payment;
+}
+
+export interface LimitView {
+  readonly account: string;
+  readonly provider: string;
+  /** A kind of operation, or `all` of the account. */
+  readonly kind: string;
+  readonly perSecond: number;
+  readonly limited: number;
+  readonly locked: number;
 }
 
 export interface RefundFilter {
@@ -64,6 +77,7 @@ export type Attended = { readonly at: Date; readonly id: string } & (
   | { readonly kind: 'refund'; readonly refund: RefundView }
   | { readonly kind: 'operation'; readonly operation: Operation }
   | { readonly kind: 'dead_letter'; readonly deadLetter: DeadLetterRow }
+  | { readonly kind: 'pause'; readonly pause: Pause }
 );
 
 export class Views {
@@ -75,6 +89,7 @@ export class Views {
   private readonly deliveries: Table<DeliveryRow>;
   private readonly events: Table<EventRow>;
   private readonly letters: Table<DeadLetterRow>;
+  private readonly pausing: Table<PauseRow>;
 
   constructor(private readonly source: DataSource) {
     this.refunds = new Table(source, RefundRow);
@@ -85,6 +100,7 @@ export class Views {
     this.deliveries = new Table(source, DeliveryRow);
     this.events = new Table(source, EventRow);
     this.letters = new Table(source, DeadLetterRow);
+    this.pausing = new Table(source, PauseRow);
   }
 
   async refund(id: string): Promise<RefundView | null> {
@@ -238,8 +254,13 @@ export class Views {
     );
   }
 
+  /** What is paused now. */
+  async pauses(): Promise<Pause[]> {
+    return (await this.query(standingPauses(this.pausing.selection), [])).map((raw) => this.pausing.read(raw));
+  }
+
   /**
-   * What needs a person, newest first, behind `before`. Three partial orders are merged, each already cut to a page, so that the
+   * What needs a person, newest first, behind `before`. Four partial orders are merged, each already cut to a page, so that the
    * cost is that of a page whatever there is behind it.
    */
   async attention(before: { readonly at: Date; readonly id: string } | null, limit: number): Promise<Attended[]> {
@@ -249,17 +270,19 @@ export class Views {
     const found = await this.query(
       `${source('refund', 'refund', 'updated_at', 'attention is not null')}
        union all ${source('operation', 'provider_operation', 'coalesce(last_sent_at, created_at)', "state = 'parked'")}
-       union all ${source('dead_letter', 'dead_letter', 'at', 'true')}
+       union all ${source('dead_letter', 'dead_letter', 'at', '"end" is null')}
+       union all ${source('pause', 'sending_pause', 'since', 'automatic and ended_at is null')}
        order by at desc, id desc limit ${limit}`,
       [before?.at ?? null, before?.id ?? null],
     );
     const ids = (kind: string) => found.filter((raw) => raw['kind'] === kind).map((raw) => String(raw['id']));
     const rows = (selection: string, table: string, kind: string) =>
       this.query(`select ${selection} from ${table} where id = any($1::uuid[])`, [ids(kind)]);
-    const [refunds, operations, letters] = await Promise.all([
+    const [refunds, operations, letters, pauses] = await Promise.all([
       rows(this.refunds.selection, 'refund', 'refund').then((raw) => this.withPayments(raw)),
       rows(this.operations.selection, 'provider_operation', 'operation'),
       rows(this.letters.selection, 'dead_letter', 'dead_letter'),
+      rows(this.pausing.selection, 'sending_pause', 'pause'),
     ]);
     const byId = new Map<string, (at: Date, id: string) => Attended>();
     for (const view of refunds) byId.set(uuidOf(view.refund.id), (at, id) => ({ kind: 'refund', at, id, refund: view }));
@@ -270,6 +293,10 @@ export class Views {
     for (const raw of letters) {
       const deadLetter = this.letters.read(raw);
       byId.set(deadLetter.id, (at, id) => ({ kind: 'dead_letter', at, id, deadLetter }));
+    }
+    for (const raw of pauses) {
+      const pause = this.pausing.read(raw);
+      byId.set(pause.id, (at, id) => ({ kind: 'pause', at, id, pause }));
     }
     return found.flatMap((raw) => byId.get(String(raw['id']))?.(raw['at'] as Date, String(raw['id'])) ?? []);
   }
@@ -304,6 +331,8 @@ export class Views {
          (select count(*) from (select 1 from webhook_delivery where disposition is null and operation_id is null limit 10000) pending) as deliveries_pending,
          (select count(*) from (select 1 from refund where attention is not null limit 10000) looked) as refunds_with_attention,
          (select count(*) from (select 1 from refund where status = 'outcome_unknown' limit 10000) lost) as refunds_unknown,
+         (select count(*) from (select 1 from dead_letter where "end" is null limit 10000) waiting) as dead_letters,
+         (select count(*) from sending_pause where ended_at is null) as sending_paused,
          (select position from event_seal) as log_position`,
       [],
     );
@@ -319,6 +348,22 @@ export class Views {
       upTo: Number(raw['up_to']),
       refunds: Number(raw['refunds']),
       seconds: Number(raw['seconds']),
+    }));
+  }
+
+  /** How fast each endpoint of each account may be called now, and how often the provider turned calls away since the beginning. */
+  async limits(): Promise<readonly LimitView[]> {
+    const found = await this.query(
+      `select account, provider, kind, rate * ${shareOfRate} as per_second, limited, locked from provider_limit`,
+      [],
+    );
+    return found.map((raw) => ({
+      account: String(raw['account']),
+      provider: String(raw['provider']),
+      kind: String(raw['kind']),
+      perSecond: Number(raw['per_second']),
+      limited: Number(raw['limited']),
+      locked: Number(raw['locked']),
     }));
   }
 

@@ -23,7 +23,8 @@ const statuses: ReadonlyMap<unknown, Says> = new Map([
 export type Proof =
   | { readonly proves: 'refused'; readonly code: string; readonly attention: boolean }
   /** Nothing was done: the same call again later, or not before a person has mended something. */
-  | { readonly proves: 'later' | 'parked' }
+  | { readonly proves: 'later'; readonly limit: 'rate' | 'lock' | null }
+  | { readonly proves: 'parked' }
   | { readonly proves: 'unknown' };
 
 interface Row {
@@ -36,17 +37,23 @@ interface Row {
 }
 
 const unknown: Proof = { proves: 'unknown' };
-const later: Proof = { proves: 'later' };
+const later: Proof = { proves: 'later', limit: null };
+const limited: Proof = { proves: 'later', limit: 'rate' };
+const locked: Proof = { proves: 'later', limit: 'lock' };
 const parked: Proof = { proves: 'parked' };
 const refused = (code: string): Proof => ({ proves: 'refused', code, attention: false });
 const refusedForAPerson = (code: string): Proof => ({ proves: 'refused', code, attention: true });
 
 /** The first row that fits decides. What fits no row proves nothing. */
 export const refusals: readonly Row[] = [
-  // Our own first try is still under way, or another request holds the charge; 429 is also the limiter's.
+  // Our own first try is still under way.
   { status: 409, then: later },
+  // Another request holds the charge, which is no limit. docs.stripe.com/rate-limits#object-lock-timeouts
+  { code: 'lock_timeout', then: locked },
+  { status: 429, code: 'rate_limit', then: limited },
+  { status: 429, code: null, then: limited },
+  // Whatever else a 429 may say, it is not certain that its key is unused.
   { status: 429, then: later },
-  { code: 'lock_timeout', then: later },
   { code: 'rate_limit', then: later },
   // The key belongs to a call with other parameters, and that one may have moved money.
   { type: 'idempotency_error', then: unknown },

@@ -167,15 +167,19 @@ describe('What a refusal of Stripe proves about a refund', () => {
   });
 
   it.each([
-    [409, { type: 'idempotency_error', code: 'idempotency_key_in_use' }],
-    [409, { type: 'invalid_request_error' }],
-    [429, { code: 'rate_limit' }],
-    [429, { code: 'lock_timeout' }],
-    [400, { code: 'lock_timeout' }],
-  ])('%p %p: the same again, later', async (status, error) => {
+    [409, { type: 'idempotency_error', code: 'idempotency_key_in_use' }, null],
+    [409, { type: 'invalid_request_error' }, null],
+    [429, { code: 'rate_limit' }, 'rate'],
+    [429, {}, 'rate'],
+    [429, { code: 'lock_timeout' }, 'lock'],
+    [400, { code: 'lock_timeout' }, 'lock'],
+    [429, { code: 'never_heard_of' }, null],
+    [400, { code: 'rate_limit' }, null],
+  ])('%p %p: the same again, later (limit: %p)', async (status, error, limit) => {
     server.answers(json(status, refusal(error)));
-    await expect(stripe.send(order, 'k', call())).resolves.toMatchObject({ kind: 'later' });
-    expect(server.requests).toHaveLength(1);
+    await expect(stripe.send(order, 'k', call())).resolves.toMatchObject({ kind: 'later', limit });
+    await expect(stripe.read('re_1', call())).resolves.toMatchObject({ kind: 'later', limit });
+    expect(server.requests).toHaveLength(2);
   });
 
   it.each([

@@ -5,6 +5,7 @@ import type { ListAnswer, ListedRefund, RefundList } from '#domain/ports/refund-
 import {
   RefundProvider,
   type CallContext,
+  type CallLimits,
   type FoundRefund,
   type NoAnswer,
   type PaymentAnswer,
@@ -26,6 +27,8 @@ export interface StripeAccount {
   readonly webhookSecrets: readonly string[];
   /** https://api.stripe.com, or a stand-in; its path comes before Stripe's own. */
   readonly apiBase: string;
+  /** How often it may be called, where that is not what Stripe allows by default. */
+  readonly limits?: Partial<CallLimits> | undefined;
 }
 
 /** An answer that Stripe's documentation does not allow for. */
@@ -34,6 +37,8 @@ class Unreadable extends Error {}
 /** Shorter than a worker's lease on an operation; a call's own deadline may be shorter still. */
 const timeoutMs = 20_000;
 const pageSize = 100;
+/** docs.stripe.com/rate-limits */
+const allowed = { live: 100, sandbox: 25, perEndpoint: 25 } as const;
 const reasons = ['requested_by_customer', 'duplicate', 'fraudulent'] as const;
 
 /** Refunds over Stripe. docs.stripe.com/refunds, docs.stripe.com/api/refunds */
@@ -42,12 +47,19 @@ export class StripeRefunds extends RefundProvider implements RefundList {
   /** Stripe keeps a key for a day at least. docs.stripe.com/api/idempotent_requests */
   override readonly keyLifeMs = 23 * 3_600_000;
   override readonly account: string;
+  override readonly limits: CallLimits;
   private readonly stripe: Stripe;
   private readonly wire: StripeWire;
 
-  constructor({ account, apiKey, apiBase }: StripeAccount) {
+  constructor({ account, apiKey, apiBase, limits }: StripeAccount) {
     super();
     this.account = account;
+    const live = isLive(apiKey);
+    const perSecond = live.ok && live.value ? allowed.live : allowed.sandbox;
+    this.limits = {
+      perSecond: limits?.perSecond ?? perSecond,
+      perSecondAndEndpoint: limits?.perSecondAndEndpoint ?? allowed.perEndpoint,
+    };
     const { protocol, hostname, port, pathname } = new URL(apiBase);
     const secure = protocol === 'https:';
     this.wire = new StripeWire(pathname.replace(/\/+$/, ''));
@@ -111,8 +123,9 @@ export class StripeRefunds extends RefundProvider implements RefundList {
       case 'unknown':
         return { kind: 'report', report: noRefund('unknown', order.attempt, call.now) };
       case 'later':
+        return { kind: 'later', limit: proof.limit, why: inWords(error) };
       case 'parked':
-        return { kind: proof.proves, why: inWords(error) };
+        return { kind: 'parked', why: inWords(error) };
       case 'refused': {
         const refusal = { code: proof.code, detail: inWords(error), attention: proof.attention };
         const made = order.repeated ? await this.madeBefore(order, call) : null;
@@ -219,7 +232,8 @@ export class StripeRefunds extends RefundProvider implements RefundList {
     } catch (error) {
       if (error instanceof Unreadable) return { kind: 'unread', why: error.message };
       const proof = proofOf(error);
-      if (proof.proves === 'later' || proof.proves === 'parked') return { kind: proof.proves, why: inWords(error) };
+      if (proof.proves === 'later') return { kind: 'later', limit: proof.limit, why: inWords(error) };
+      if (proof.proves === 'parked') return { kind: 'parked', why: inWords(error) };
       if (proof.proves === 'refused' && proof.code === 'payment_not_found') return { kind: 'absent', at: call.now };
       return { kind: 'unread', why: inWords(error) };
     }

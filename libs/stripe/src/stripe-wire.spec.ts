@@ -103,6 +103,18 @@ describe('A call to Stripe', () => {
   });
 
   it.each([
+    [{ code: 'rate_limit' }, { 'stripe-rate-limited-reason': 'endpoint-rate' }, 'answered'],
+    [{}, {}, 'answered'],
+    [{ code: 'lock_timeout' }, {}, 'locked'],
+    [{ code: 'lock_timeout' }, { 'stripe-rate-limited-reason': 'resource-specific' }, 'answered'],
+  ])('tells a 429 of the limiter from one of a lock: %j with %j was %s', async (error, headers, result) => {
+    server.answers(json(429, { error: { type: 'invalid_request_error', message: 'Not now.', ...error } }, headers));
+    const call = context(5_000);
+    await stripe.read('re_1', call);
+    expect(call.traces).toMatchObject([{ httpStatus: 429, result }]);
+  });
+
+  it.each([
     ['sends nothing', silence],
     ['sends a byte now and then for ever', drip(20)],
   ])('ends at its deadline, and its socket with it, when Stripe %s', async (_what, reply) => {

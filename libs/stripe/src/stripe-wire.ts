@@ -92,7 +92,8 @@ export class StripeWire implements Stripe.HttpClient {
 
     const requestId = answer.headers['request-id'];
     const json = stripesOwn(answer);
-    note(answer.status, typeof requestId === 'string' ? requestId : null, json === null ? 'unreadable' : 'answered');
+    const result = json === null ? 'unreadable' : isLock(answer, json) ? 'locked' : 'answered';
+    note(answer.status, typeof requestId === 'string' ? requestId : null, result);
     if (json === null) throw new NoStripeAnswer('unreadable');
     return {
       getStatusCode: () => answer.status,
@@ -128,8 +129,14 @@ function send(request: http.ClientRequest, body: string | null): Promise<Answer>
   });
 }
 
+/** Stripe's other 429: no limiter names itself, but another request has the object. docs.stripe.com/rate-limits */
+function isLock({ status, headers }: Answer, json: object): boolean {
+  const limiter = headers['stripe-rate-limited-reason'];
+  return status === 429 && limiter === undefined && (json as { error?: { code?: unknown } }).error?.code === 'lock_timeout';
+}
+
 /** The JSON of an answer that has Stripe's form: an object after success, an error with its type otherwise; else null. */
-function stripesOwn({ status, text }: Answer): unknown {
+function stripesOwn({ status, text }: Answer): object | null {
   let json: unknown;
   try {
     json = JSON.parse(text);

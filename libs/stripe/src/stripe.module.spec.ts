@@ -6,7 +6,7 @@ import { StripeAccounts, StripeModule } from './stripe.module.js';
 class Settings {
   readonly accounts = ['default', 'second'].map((account) => ({
     account,
-    apiKey: 'sk_test_x',
+    apiKey: account === 'default' ? 'sk_test_x' : 'rk_live_x',
     webhookSecrets: ['whsec_x'],
     apiBase: 'https://api.stripe.com',
   }));
@@ -28,6 +28,11 @@ describe('The Stripe module', () => {
     }).compile();
     const { refunds, notices } = module.get(StripeAccounts);
     expect(refunds.map(({ provider, account }) => `${provider}/${account}`)).toEqual(['stripe/default', 'stripe/second']);
+    // A sandbox takes less.
+    expect(refunds.map(({ limits }) => limits)).toEqual([
+      { perSecond: 25, perSecondAndEndpoint: 25 },
+      { perSecond: 100, perSecondAndEndpoint: 25 },
+    ]);
     expect(notices.map(({ account }) => account)).toEqual(['default', 'second']);
   });
 });

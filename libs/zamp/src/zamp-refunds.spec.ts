@@ -215,8 +215,8 @@ describe('What an error of Zamp proves about a refund', () => {
     [404, 'RECORD_NOT_FOUND', 'refused', 'unknown'],
     [400, 'INSUFFICIENT_BALANCE', 'refused', 'unknown'],
     [400, 'AMOUNT_NOT_WITHIN_LIMITS', 'refused', 'unknown'],
-    [400, 'IDEMPOTENCY_FAILURE', 'unknown', 'unknown'],
-    [400, 'ALREADY_PROCESSED', 'unknown', 'unknown'],
+    [400, 'IDEMPOTENCY_FAILURE', 'spent', 'spent'],
+    [400, 'ALREADY_PROCESSED', 'spent', 'spent'],
     [400, 'NEVER_HEARD_OF', 'unknown', 'unknown'],
     [404, 'NEVER_HEARD_OF', 'unknown', 'unknown'],
     [422, 'VALIDATION_FAILED', 'unknown', 'unknown'],
@@ -239,6 +239,12 @@ describe('What an error of Zamp proves about a refund', () => {
     };
     expect([await said(false), await said(true)]).toEqual([first, again]);
     expect(server.requests).toHaveLength(2);
+  });
+
+  it('of too many calls proves nothing about its key, since nobody has documented it', async () => {
+    server.answers(json(429, { code: 'TOO_MANY', message: 'No.' }));
+    await expect(zamp.send(order, 'k', context())).resolves.toMatchObject({ kind: 'later', limit: null });
+    await expect(zamp.read('zr_1', context())).resolves.toMatchObject({ kind: 'later', limit: null });
   });
 
   it('is told with our code and the words of Zamp, and looked at by a person', async () => {

@@ -2,6 +2,8 @@ import { exponentOf, toDecimal, type Money } from '#domain/money';
 import {
   RefundProvider,
   type CallContext,
+  type CallLimits,
+  type NoAnswer,
   type PaymentAnswer,
   type ReadAnswer,
   type RefundOrderToSend,
@@ -24,7 +26,12 @@ export interface ZampAccount {
   readonly apiBase: string;
   /** Where Zamp's notices come from; empty: from anywhere. */
   readonly webhookAddresses: readonly string[];
+  /** How often it may be called. */
+  readonly limits?: Partial<CallLimits> | undefined;
 }
+
+/** Zamp documents no limit. This is far more than a shop gives back at its busiest, and little for whoever serves payments. */
+const careful: CallLimits = { perSecond: 10, perSecondAndEndpoint: 5 };
 
 /** A JSON number at Zamp is a float64, which keeps fifteen decimal digits whatever they are. */
 const exactDigits = 15;
@@ -40,12 +47,15 @@ export class ZampRefunds extends RefundProvider {
   /** How long Zamp remembers a key is not documented; a network that is down is often back within the hour, and then it is for a person. */
   override readonly keyLifeMs = 3_600_000;
   override readonly account: string;
+  override readonly limits: CallLimits;
   private readonly merchantId: string;
   private readonly wire: ZampWire;
 
   constructor(options: ZampAccount) {
     super();
     this.account = options.account;
+    const { perSecond = careful.perSecond, perSecondAndEndpoint = careful.perSecondAndEndpoint } = options.limits ?? {};
+    this.limits = { perSecond, perSecondAndEndpoint };
     this.merchantId = options.merchantId;
     this.wire = new ZampWire(options);
   }
@@ -95,7 +105,7 @@ export class ZampRefunds extends RefundProvider {
         const proof = proofOf(answer, order.repeated);
         if (proof.proves === 'spent') return { kind: 'spent', why: inWords(answer) };
         if (proof.proves === 'unknown') return unknown;
-        if (proof.proves !== 'refused') return { kind: proof.proves, why: inWords(answer) };
+        if (proof.proves !== 'refused') return notDone(proof.proves, answer);
         const refusal = { code: proof.code, detail: inWords(answer), attention: proof.attention };
         return { kind: 'report', report: noRefund('refused', attempt, call.now, refusal) };
       }
@@ -135,8 +145,14 @@ function notRead(answer: Exclude<ZampAnswer, { kind: 'data' }>, at: Date) {
   if (answer.kind === 'nothing') return { kind: 'unread', why: answer.why } as const;
   const proof = proofOf(answer, false);
   if (proof.proves === 'refused' && proof.code === 'payment_not_found') return { kind: 'absent', at } as const;
-  if (proof.proves === 'later' || proof.proves === 'parked') return { kind: proof.proves, why: inWords(answer) };
+  if (proof.proves === 'later' || proof.proves === 'parked') return notDone(proof.proves, answer);
   return { kind: 'unread', why: inWords(answer) } as const;
+}
+
+/** That nothing was done with the key of a call that came too often is not documented, so a 429 of Zamp's slows us down and proves no more. */
+function notDone(proves: 'later' | 'parked', answer: Extract<ZampAnswer, { kind: 'error' }>): NoAnswer {
+  const why = inWords(answer);
+  return proves === 'later' ? { kind: 'later', limit: null, why } : { kind: 'parked', why };
 }
 
 function inWords({ status, code, message }: Extract<ZampAnswer, { kind: 'error' }>): string {

@@ -365,3 +365,21 @@ describe("The payment's figures follow its refunds", () => {
     expect(back.payment.reserved).toBe(0n);
   });
 });
+
+describe('An unknown outcome', () => {
+  const lost = order(1000n, { id: 'rf_2', status: 'outcome_unknown', holds: 'reserved' });
+
+  it('is counted while it lasts', () => {
+    const before = account(captured(), null, lost);
+    expect(before.unknown).toBe(1);
+    expect(account(before, lost, { ...lost, status: 'succeeded', holds: 'refunded' }).unknown).toBe(0);
+  });
+
+  it('keeps other refunds out where nothing can be listed, and nowhere else', () => {
+    expect(decide(order(500n), { ...account(captured(), null, lost), basis: 'records' })).toMatchObject({
+      ok: false,
+      error: { code: 'outcome_unknown_blocks_payment' },
+    });
+    expect(decide(order(500n), account(captured(), null, lost))).toMatchObject({ ok: true });
+  });
+});

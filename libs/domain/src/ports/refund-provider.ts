@@ -25,14 +25,17 @@ export interface CallTrace {
   readonly endedAt: Date;
   readonly httpStatus: number | null;
   readonly requestId: string | null;
-  /** One word on how it ended: `answered`, or why not. */
+  /** One word on how it ended: `answered`, `locked` for a 429 that is no limit (see `NoAnswer`), or why there is no answer. */
   readonly result: string;
 }
 
 /** The provider took no notice of the call and says so, or cannot be called with what is configured. Nothing moved. */
 export type NoAnswer =
-  /** A limit, a lock, our own first try still under way: the same call again, later. */
-  | { readonly kind: 'later'; readonly why: string }
+  /**
+   * The same call again, later. `rate`: the limiter turned it away before anything was done with its key. `lock`: another request has the
+   * object. Null: our own first try may still be under way, or nobody has documented what it means.
+   */
+  | { readonly kind: 'later'; readonly limit: 'rate' | 'lock' | null; readonly why: string }
   /** Credentials or the account's set-up: waits until a person has mended it. */
   | { readonly kind: 'parked'; readonly why: string };
 
@@ -66,6 +69,12 @@ export type PaymentAnswer =
 /** Where a call leaves its traces; one logical call may be several requests. */
 export type Tracer = (trace: CallTrace) => void;
 
+/** How often an account may be called. */
+export interface CallLimits {
+  readonly perSecond: number;
+  readonly perSecondAndEndpoint: number;
+}
+
 export interface CallContext {
   /** Ends the call for good, whatever the socket is doing. */
   readonly deadline: AbortSignal;
@@ -84,6 +93,7 @@ export abstract class RefundProvider {
   abstract readonly account: string;
   /** How long after its first use a key still names the same call there, with a margin. Later nothing is sent under it. */
   abstract readonly keyLifeMs: number;
+  abstract readonly limits: CallLimits;
   /** Whether a name that a caller gave is certainly the payment's own, so that nothing needs to be read to know it. */
   abstract isOwnName(payment: string): boolean;
   /** Whether the provider can carry the amount exactly; refused before anything is promised. */

@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import {
+  acknowledge,
   approve,
   cancel,
+  claimed,
   discovered,
   evolve,
   recordReport,
@@ -9,6 +11,7 @@ import {
   reject,
   requested,
   retry,
+  startOver,
   submit,
   type Attention,
   type Holds,
@@ -20,6 +23,7 @@ import {
   type Says,
   isKnown,
   resolve,
+  unpark,
 } from './refund.js';
 
 const clock = (time: string) => new Date(`2026-03-02T${time}:00Z`);
@@ -634,6 +638,69 @@ describe('Retrying', () => {
   });
 });
 
+describe('Starting over, once it is proved that an attempt had no effect', () => {
+  it.each(['submitted', 'outcome_unknown'] as const)(
+    'keeps the room of a refund that is %s and takes the next attempt',
+    (status) => {
+      const before = refund(status, { attention: status === 'outcome_unknown' ? status : null, providerRefundId: null });
+      expect(after(before, startOver(before, later))).toMatchObject({
+        status: 'approved',
+        attempt: 2,
+        holds: 'reserved',
+        attention: null,
+        unknownSince: null,
+        providerRefundId: null,
+      });
+    },
+  );
+
+  it('says that an unknown outcome is known now', () => {
+    expect(types(startOver(refund('outcome_unknown'), later))).toEqual(['approved', 'outcome_resolved']);
+  });
+
+  it.each(refundStatuses.filter((status) => status !== 'submitted' && status !== 'outcome_unknown'))(
+    'is not for a refund that is %s',
+    (status) => expect(startOver(refund(status), later)).toEqual([]),
+  );
+
+  it('is a contradiction, with the room kept, should the earlier attempt show money after all', () => {
+    const before = refund('outcome_unknown', { providerRefundId: null });
+    const again = after(before, startOver(before, later));
+    const shown = after(again, recordReport(again, report('succeeded', { attempt: 1, providerRefundId: 're_old' })));
+    expect(shown).toMatchObject({ status: 'approved', attention: 'contradiction', holds: 'reserved' });
+  });
+});
+
+describe('A command for a refund that its provider has shown before', () => {
+  const { id, account, provider, paymentKey, namedPayment } = order;
+  const met = discovered({ id, account, provider, paymentKey, namedPayment, report: report('succeeded') }, later);
+
+  it('takes the refund over as its own, with its words, and sends nothing', () => {
+    const mine = after(met, claimed(met, { ...order, reference: 'RMA-1' }, later));
+    expect(mine).toMatchObject({
+      origin: 'command',
+      outcome: 'accepted',
+      reference: 'RMA-1',
+      status: 'succeeded',
+      holds: 'refunded',
+    });
+    expect(mine).toMatchObject({ amount: met.amount, attention: null });
+  });
+
+  it('calls a person when the amount is another one', () => {
+    expect(types(claimed(met, { ...order, amount: 999n }, later))).toEqual(['requested', 'attention_needed']);
+  });
+});
+
+describe('The time since when an outcome is unknown', () => {
+  it('begins with the first word of it, survives more of the same, and ends with certainty', () => {
+    const submitted = refund('submitted', { providerRefundId: null });
+    const lost = after(submitted, recordReport(submitted, report('unknown', { providerRefundId: null, at: later })));
+    expect(lost.unknownSince).toEqual(later);
+    expect(after(lost, recordReport(lost, report('succeeded'))).unknownSince).toBeNull();
+  });
+});
+
 describe('A refund that somebody else made at the provider', () => {
   const found = (says: Says) => {
     const { id, account, provider, paymentKey, namedPayment } = order;
@@ -730,6 +797,63 @@ describe('A person says what became of a refund that nobody could tell the end o
 
   it.each(refundStatuses.filter((status) => status !== 'outcome_unknown'))('but not of one that is plainly %s', (status) => {
     expect(resolve(refund(status), found('succeeded'), later)).toEqual({ ok: false, error: { code: 'not_resolvable', status } });
+  });
+});
+
+const attentions: readonly (readonly [Attention, ended: boolean])[] = [
+  ['amount_differs', true],
+  ['late_reversal', true],
+  ['provider_refused', true],
+  ['unknown_provider_status', true],
+  ['operation_parked', true],
+  ['contradiction', false],
+  ['outcome_unknown', false],
+  ['late_command', false],
+];
+
+describe('A person acknowledges what a refund asks attention for', () => {
+  it.each(attentions)('which for %s ends it: %p', (attention, ended) => {
+    for (const status of refundStatuses) {
+      const before = refund(status, { attention });
+      const decision = acknowledge(before, later);
+      if (!ended) expect(decision).toEqual({ ok: false, error: { code: 'not_acknowledgeable', status } });
+      else {
+        expect(decision.ok && after(before, decision.value)).toEqual({
+          ...before,
+          attention: null,
+          version: before.version + 1,
+          updatedAt: later,
+        });
+        expect(decision.ok && types(decision.value)).toEqual(['attention_cleared']);
+      }
+    }
+  });
+
+  it.each(refundStatuses)('which is refused where a %s refund asks for none', (status) => {
+    expect(acknowledge(refund(status), later)).toEqual({ ok: false, error: { code: 'not_acknowledgeable', status } });
+  });
+
+  it('and is not called again for the word of the provider that was acknowledged, but for the next one', () => {
+    const seen = told(refund('pending'), report('unclear', { providerStatus: 'frozen' }));
+    const decision = acknowledge(seen, later);
+    const now = decision.ok ? after(seen, decision.value) : seen;
+    expect(recordReport(now, report('unclear', { providerStatus: 'frozen', at: clock('13:00') }))).toEqual([]);
+    expect(types(recordReport(now, report('unclear', { providerStatus: 'thawed' })))).toEqual(['attention_needed']);
+  });
+
+  it('and is called again when the money moves in an amount that was not asked for', () => {
+    const seen = told(refund('submitted'), report('pending', { amount: 900n }));
+    const decision = acknowledge(seen, later);
+    const now = decision.ok ? after(seen, decision.value) : seen;
+    expect(told(now, report('succeeded', { amount: 900n })).attention).toBe('amount_differs');
+  });
+});
+
+describe('What had parked the operation of a refund is mended', () => {
+  it.each(attentions)('and attention for %s is cleared only if it was for that', (attention) => {
+    const before = refund('submitted', { attention });
+    const now = after(before, unpark(before, later));
+    expect(now.attention).toBe(attention === 'operation_parked' ? null : attention);
   });
 });
 

@@ -106,7 +106,8 @@ export type RefundEventType =
   | 'outcome_resolved'
   | 'discovered'
   | 'reference_updated'
-  | 'attention_needed';
+  | 'attention_needed'
+  | 'attention_cleared';
 
 type Changes = Partial<
   Omit<Refund, 'id' | 'account' | 'provider' | 'version' | 'createdAt' | 'updatedAt' | 'finalAt' | 'unknownSince'>
@@ -359,7 +360,8 @@ export function recordReport(refund: Refund, report: RefundReport): RefundEvent[
     case 'contradiction':
       return attention(refund, report, 'contradiction');
     case 'unclear':
-      return attention(refund, report, 'unknown_provider_status');
+      // The same word again is no news: a person may have acknowledged it.
+      return report.providerStatus === refund.providerStatus ? [] : attention(refund, report, 'unknown_provider_status');
     case 'outcome_unknown':
       return [{ type: move, at: report.at, changes: { status: move } }];
     case 'rejected':
@@ -512,7 +514,7 @@ function facts(report: RefundReport): Changes {
 }
 
 export interface RefundRefusal {
-  readonly code: 'not_awaiting_approval' | 'not_cancelable' | 'not_retryable' | 'not_resolvable';
+  readonly code: 'not_awaiting_approval' | 'not_cancelable' | 'not_retryable' | 'not_resolvable' | 'not_acknowledgeable';
   readonly status: RefundStatus;
 }
 
@@ -628,3 +630,25 @@ export function resolve(refund: Refund, found: Finding, at: Date): Result<Refund
     { type: 'outcome_resolved', at, changes: {} },
   ]);
 }
+
+/** What a person has only to know of. Each of the others is ended by a decision: `resolve`, or a word on the approval. */
+const acknowledgeable: ReadonlySet<Attention | null> = new Set([
+  'amount_differs',
+  'late_reversal',
+  'provider_refused',
+  'unknown_provider_status',
+  'operation_parked',
+]);
+
+/** A person has seen why the refund asks for attention, and has done what there was to do. Nothing but the attention changes. */
+export function acknowledge(refund: Refund, at: Date): Result<RefundEvent[], RefundRefusal> {
+  if (!acknowledgeable.has(refund.attention)) return err({ code: 'not_acknowledgeable', status: refund.status });
+  return ok([cleared(at)]);
+}
+
+/** What had parked its operation is said to be mended: it is tried again, and asks for attention again if it is not. */
+export function unpark(refund: Refund, at: Date): RefundEvent[] {
+  return refund.attention === 'operation_parked' ? [cleared(at)] : [];
+}
+
+const cleared = (at: Date): RefundEvent => ({ type: 'attention_cleared', at, changes: { attention: null } });

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /** What it takes to find out what became of a lost attempt, and to sweep an account. */
-export class FindingOut1763900000000 implements MigrationInterface {
-  readonly name = 'FindingOut1763900000000';
+export class FindingOut1763800000002 implements MigrationInterface {
+  readonly name = 'FindingOut1763800000002';
 
   async up(runner: QueryRunner): Promise<void> {
     for (const statement of statements) await runner.query(statement);
