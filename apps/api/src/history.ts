@@ -111,7 +111,8 @@ function inWords(event: string, refund: RefundChanged['refund']): string {
 }
 
 function* work({ operations }: RefundHistory): Generator<HistoryEntry> {
-  for (const { createdAt, kind, target, id: operationId, key, attempt, state, tries, result } of operations) {
+  for (const operation of operations) {
+    const { createdAt, kind, target, id: operationId, key, attempt, state, tries, result, firstSentAt, lastSentAt } = operation;
     const now = `${state} after ${tries} ${tries === 1 ? 'call' : 'calls'}${result === null ? '' : `, ${result}`}`;
     yield {
       at: createdAt.toISOString(),
@@ -120,6 +121,8 @@ function* work({ operations }: RefundHistory): Generator<HistoryEntry> {
       operationId,
       attempt,
       ...(key === null ? {} : { key }),
+      ...(firstSentAt === null ? {} : { firstCallAt: firstSentAt.toISOString() }),
+      ...(lastSentAt === null ? {} : { lastCallAt: lastSentAt.toISOString() }),
     };
   }
 }

@@ -441,6 +441,12 @@ export class WorkingSet {
     });
   }
 
+  /** Whether a reading of the payment is planned, under way, or parked. */
+  isBeingRead({ account, provider, name: target }: Payment): boolean {
+    const reading = this.operations.get(this.readings.get(readingOf({ account, provider, kind: 'payment.read', target })) ?? '');
+    return reading !== undefined && isOpen(reading);
+  }
+
   changeOperation(id: string, change: Partial<Operation>): Operation {
     const operation = this.operations.get(id);
     if (operation === undefined) throw new Error(`operation ${id} was not loaded`);

@@ -5,6 +5,7 @@
  * own; answers are recorded as they come, in batches. No transaction is open during a call: a PSP may take a minute, and a lock held that long would
  * stop every other refund of the payment.
  */
+import { addPaymentRead, mayHideASend } from '#application/admission';
 import { Batcher, inParts } from '#application/batcher';
 import type { Book, KeptCall, WorkingSet } from '#application/book';
 import { Unavailable } from '#application/errors';
@@ -178,7 +179,12 @@ export class RunOperations {
     }
     const { now } = set;
     const payment = set.payment(before.paymentKey);
-    if (this.isForgotten(operation, now)) {
+    if (operation.firstSentAt === null && mayHideASend(payment, this.providers, now)) {
+      if (!set.isBeingRead(payment)) addPaymentRead(set, payment);
+      set.changeOperation(operation.id, { leaseUntil: null, runAt: set.later(1_000), result: 'its payment is read first' });
+      return null;
+    }
+    if (this.isForgotten(operation, now) || mayHideASend(payment, this.providers, now)) {
       const result = 'its key may be forgotten by the provider';
       set.changeOperation(operation.id, { ...searchOf(payment), runAt: now, result });
       set.record(before.id, recordReport(before, unknown(before, now)), cause);
@@ -190,7 +196,7 @@ export class RunOperations {
     }
     const refund = set.record(before.id, submit(before, now), cause);
     const begun = { tries: operation.tries + 1, firstSentAt: operation.firstSentAt ?? now, lastSentAt: now };
-    return { operation: set.changeOperation(operation.id, begun), refund, payment };
+    return { operation: set.changeOperation(operation.id, begun), refund, payment: set.payment(payment.key) };
   }
 
   /** Whether the switch lets it go. An attempt is counted once, with its first send; the one too many throws the switch. */
