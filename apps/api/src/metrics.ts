@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyAdapter } from '@nestjs/platform-fastify';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { PartitionOffsets } from '#application/event-log';
 import { Views, type Certainty } from '#persistence/views';
 
 /** How the process is, what HTTP takes, and how much waits. */
@@ -27,6 +28,12 @@ export class Metrics {
     labelNames: ['topic'] as const,
     registers: [this.registry],
   });
+  private readonly halted = new Gauge({
+    name: 'redress_partition_halted',
+    help: '1 for each Kafka partition that waits for a person',
+    labelNames: ['topic', 'partition'] as const,
+    registers: [this.registry],
+  });
   private certainties: readonly Certainty[] = [];
   private readonly database = new Gauge({
     name: 'redress_database_up',
@@ -36,6 +43,7 @@ export class Metrics {
 
   constructor(
     private readonly views: Views,
+    private readonly offsets: PartitionOffsets,
     host: HttpAdapterHost<FastifyAdapter>,
   ) {
     collectDefaultMetrics({ register: this.registry });
@@ -49,20 +57,24 @@ export class Metrics {
 
   async scrape(): Promise<string> {
     try {
-      const [{ log_position: end = 0, ...waiting }, cursors, certainties] = await Promise.all([
+      const [{ log_position: end = 0, ...waiting }, cursors, certainties, halts] = await Promise.all([
         this.views.backlog(),
         this.views.cursors(),
         this.views.certainties(),
+        this.offsets.halts(),
       ]);
       this.certainties = certainties;
       for (const [of, count] of Object.entries(waiting)) this.backlog.set({ of }, count);
       this.position.set({ topic: 'all' }, end);
       for (const [topic, at] of cursors) this.position.set({ topic }, at);
+      this.halted.reset();
+      for (const { topic, partition } of halts) this.halted.set({ topic, partition }, 1);
       this.database.set(1);
     } catch {
       // What was last known would pass for what is.
       this.backlog.reset();
       this.position.reset();
+      this.halted.reset();
       this.database.set(0);
     }
     return (await this.registry.metrics()) + timeToCertainty(this.certainties);

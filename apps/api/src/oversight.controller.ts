@@ -123,6 +123,10 @@ function attentionItem(attended: Attended): AttentionItem {
     }
     case 'dead_letter':
       return { kind: 'dead_letter', at, why: attended.deadLetter.code, deadLetter: deadLetter(attended.deadLetter) };
+    case 'partition': {
+      const { topic, partition, reason } = attended.halt;
+      return { kind: 'partition', at, why: reason, partition: { topic, partition } };
+    }
   }
 }
 

@@ -7,6 +7,7 @@
  */
 import { Batcher, inParts } from '#application/batcher';
 import type { Book, KeptCall, WorkingSet } from '#application/book';
+import { deadline } from '#application/deadline';
 import { Unavailable } from '#application/errors';
 import { searchOf, type Claimed, type Operation, type OperationQueue } from '#application/operations';
 import type { Providers } from '#application/providers';
@@ -163,7 +164,7 @@ export class RunOperations {
     const trace = (each: CallTrace) => calls.push({ operationId: id, refundId, paymentKey, key, attempt, trace: each });
     // The beginning was committed with the service's clock; what is asked now is as old as that.
     const context: CallContext = {
-      deadline: AbortSignal.timeout(this.settings.callMs),
+      deadline: deadline(this.settings.callMs),
       now: operation.lastSentAt ?? operation.createdAt,
       trace,
     };

@@ -236,11 +236,24 @@ export class ParkedOperation {
   declare readonly tries: number;
 }
 
+/** A Kafka partition whose commands wait. */
+@Message('A Kafka partition whose commands wait for a person.')
+export class HaltedPartition {
+  @Text({ max: 249, about: 'The topic.', example: 'refunds.commands.v1' })
+  declare readonly topic: string;
+
+  @Whole({ min: 0, about: 'The partition.', example: 3 })
+  declare readonly partition: number;
+}
+
 /** One thing that a person must look at. */
 @Message('Something that a person must look at.')
 export class AttentionItem {
-  @OneOf(['refund', 'operation', 'dead_letter'], { about: 'What it is; the field of that name has it.', example: 'refund' })
-  declare readonly kind: 'refund' | 'operation' | 'dead_letter';
+  @OneOf(['refund', 'operation', 'dead_letter', 'partition'], {
+    about: 'What it is; the field of that name has it.',
+    example: 'refund',
+  })
+  declare readonly kind: 'refund' | 'operation' | 'dead_letter' | 'partition';
 
   @Time({ about: 'Since when.', example: '2026-01-31T09:30:00.000Z' })
   declare readonly at: string;
@@ -256,6 +269,9 @@ export class AttentionItem {
 
   @Inside(DeadLetter, { about: 'The dead letter.', optional: true })
   declare readonly deadLetter?: DeadLetter;
+
+  @Inside(HaltedPartition, { about: 'The partition.', optional: true })
+  declare readonly partition?: HaltedPartition;
 }
 
 /** A page of what needs a person. */

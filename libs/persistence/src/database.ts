@@ -1,8 +1,10 @@
 import { DataSource, DefaultNamingStrategy } from 'typeorm';
 import { Conflict, Fenced, Unavailable } from '#application/errors';
 import { rows } from '#persistence/rows';
+import { longestSilenceMs, watchedSocket } from '#persistence/watched-socket';
 import { TheBook1763800000000 } from '#persistence/migrations/0001-the-book';
 import { FindingOut1763900000000 } from '#persistence/migrations/0002-finding-out';
+import { HaltedPartitions1764400000000 } from '#persistence/migrations/0007-halted-partitions';
 
 class SnakeCase extends DefaultNamingStrategy {
   override columnName(property: string, given: string | undefined): string {
@@ -14,18 +16,20 @@ export interface DatabaseSettings {
   readonly url: string;
   /** Connections of this process. */
   readonly connections: number;
+  /** After how much silence a connection is given up; 0 for never. Default 35 s, longer than any statement of ours may take. */
+  readonly silenceMs?: number;
 }
 
 /**
  * Connections, entities and migrations; nothing is ever synchronized. Queries are not logged, because TypeORM would log their parameters,
  * and with them what people wrote.
  */
-export function dataSource({ url, connections }: DatabaseSettings): DataSource {
+export function dataSource({ url, connections, silenceMs = longestSilenceMs }: DatabaseSettings): DataSource {
   return new DataSource({
     type: 'postgres',
     url,
     entities: rows,
-    migrations: [TheBook1763800000000, FindingOut1763900000000],
+    migrations: [TheBook1763800000000, FindingOut1763900000000, HaltedPartitions1764400000000],
     migrationsTransactionMode: 'each',
     migrationsTableName: 'migration',
     namingStrategy: new SnakeCase(),
@@ -35,6 +39,7 @@ export function dataSource({ url, connections }: DatabaseSettings): DataSource {
     extra: {
       max: connections,
       connectionTimeoutMillis: 5_000,
+      stream: () => watchedSocket(silenceMs),
       // Session settings of every connection. Nothing of ours takes long, and whoever waits longer should hear of it. And every statement
       // goes by keys, in sets whose size the planner cannot know: it is to use the indexes from the first row on, and not to find later
       // that it settled on reading whole tables while they were small.

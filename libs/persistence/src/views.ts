@@ -1,6 +1,7 @@
 /* What people and consumers look at. Reads only; nothing here takes a lock, and every list goes by an index and a cursor. */
 import type { DataSource } from 'typeorm';
 import type { KeptRefund } from '#application/book';
+import type { PartitionHalt } from '#application/event-log';
 import type { Operation } from '#application/operations';
 import type { Payment } from '#domain/payment/payment';
 import { meaningOf } from '#persistence/database';
@@ -64,6 +65,7 @@ export type Attended = { readonly at: Date; readonly id: string } & (
   | { readonly kind: 'refund'; readonly refund: RefundView }
   | { readonly kind: 'operation'; readonly operation: Operation }
   | { readonly kind: 'dead_letter'; readonly deadLetter: DeadLetterRow }
+  | { readonly kind: 'partition'; readonly halt: PartitionHalt }
 );
 
 export class Views {
@@ -239,7 +241,7 @@ export class Views {
   }
 
   /**
-   * What needs a person, newest first, behind `before`. Three partial orders are merged, each already cut to a page, so that the
+   * What needs a person, newest first, behind `before`. Four partial orders are merged, each already cut to a page, so that the
    * cost is that of a page whatever there is behind it.
    */
   async attention(before: { readonly at: Date; readonly id: string } | null, limit: number): Promise<Attended[]> {
@@ -250,16 +252,18 @@ export class Views {
       `${source('refund', 'refund', 'updated_at', 'attention is not null')}
        union all ${source('operation', 'provider_operation', 'coalesce(last_sent_at, created_at)', "state = 'parked'")}
        union all ${source('dead_letter', 'dead_letter', 'at', 'true')}
+       union all ${source('partition', 'partition_halt', 'since', 'true')}
        order by at desc, id desc limit ${limit}`,
       [before?.at ?? null, before?.id ?? null],
     );
     const ids = (kind: string) => found.filter((raw) => raw['kind'] === kind).map((raw) => String(raw['id']));
     const rows = (selection: string, table: string, kind: string) =>
       this.query(`select ${selection} from ${table} where id = any($1::uuid[])`, [ids(kind)]);
-    const [refunds, operations, letters] = await Promise.all([
+    const [refunds, operations, letters, halts] = await Promise.all([
       rows(this.refunds.selection, 'refund', 'refund').then((raw) => this.withPayments(raw)),
       rows(this.operations.selection, 'provider_operation', 'operation'),
       rows(this.letters.selection, 'dead_letter', 'dead_letter'),
+      rows('id, cluster, group_id as "group", topic, partition, reason, since', 'partition_halt', 'partition'),
     ]);
     const byId = new Map<string, (at: Date, id: string) => Attended>();
     for (const view of refunds) byId.set(uuidOf(view.refund.id), (at, id) => ({ kind: 'refund', at, id, refund: view }));
@@ -270,6 +274,10 @@ export class Views {
     for (const raw of letters) {
       const deadLetter = this.letters.read(raw);
       byId.set(deadLetter.id, (at, id) => ({ kind: 'dead_letter', at, id, deadLetter }));
+    }
+    for (const raw of halts) {
+      const halt = raw as unknown as PartitionHalt;
+      byId.set(halt.id, (at, id) => ({ kind: 'partition', at, id, halt }));
     }
     return found.flatMap((raw) => byId.get(String(raw['id']))?.(raw['at'] as Date, String(raw['id'])) ?? []);
   }
