@@ -29,6 +29,7 @@ export class Load {
   private readonly waiting: Command[] = [];
   private readonly ended: Promise<unknown>;
   private over = false;
+  private isAbandoned = false;
   private made = 0;
 
   constructor(
@@ -48,6 +49,13 @@ export class Load {
   async end(): Promise<void> {
     this.over = true;
     await this.ended;
+  }
+
+  /** Lets go of everything, for a story that has failed. */
+  abandon(): void {
+    this.over = true;
+    this.isAbandoned = true;
+    this.waiting.length = 0;
   }
 
   private async make(): Promise<void> {
@@ -113,7 +121,7 @@ export class Load {
   }
 
   private async ask(command: Command): Promise<void> {
-    for (;;) {
+    while (!this.isAbandoned) {
       const answer = await this.system.refund(bodyOf(command), command.reference).catch(() => null);
       const again = answer?.headers.get('retry-after');
       const told = `${answer?.status ?? 'no answer'}${typeof again === 'string' ? ', come again' : ''}`;

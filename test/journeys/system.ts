@@ -340,6 +340,10 @@ export class System {
     this.servers.kafka = kafka;
   }
 
+  runs(name: string): boolean {
+    return this.parts.has(name);
+  }
+
   private part(name: string): Child {
     const part = this.parts.get(name);
     if (part === undefined) throw new Error(`${name} does not run`);

@@ -222,7 +222,7 @@ export class KafkaBatchServer extends Server<KafkaBatchEvents, KafkaStatus> impl
           for (const stand of stands) this.settleAt(stand);
         }
       } catch (error) {
-        this.logger.warn(`cannot tell yet where to read ${left.map(nameOf).join(', ')} from: ${textOf(error)}`);
+        if (tries === 0) this.logger.warn(`cannot tell yet where to read ${left.map(nameOf).join(', ')} from: ${textOf(error)}`);
         await this.pause(delayOf(this.backoff, tries));
       }
     }

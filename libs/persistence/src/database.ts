@@ -1,4 +1,4 @@
-import { DataSource, DefaultNamingStrategy } from 'typeorm';
+import { DataSource, DefaultNamingStrategy, QueryRunnerAlreadyReleasedError } from 'typeorm';
 import { Conflict, Fenced, Unavailable } from '#application/errors';
 import { rows } from '#persistence/rows';
 import { longestSilenceMs, watchedSocket } from '#persistence/watched-socket';
@@ -70,9 +70,13 @@ const network = new Set([
 /** What an error of the database means to a use case: try the batch again, wait, or look at what was to be stored. */
 export function meaningOf(error: unknown): unknown {
   if (error instanceof Conflict || error instanceof Fenced || error instanceof Unavailable) return error;
+  // TypeORM lets go of a connection that is lost between two statements, and the next statement hears only of that.
+  if (error instanceof QueryRunnerAlreadyReleasedError) {
+    return new Unavailable('the connection to the database was lost in a transaction', { cause: error });
+  }
   const { code, message } = coded(error);
   if (inTheWay.has(code)) return new Conflict(`another transaction was in the way (${code})`, { cause: error });
-  if (away.test(code) || network.has(code) || (code === '' && /connection|timeout exceeded|terminated/i.test(message))) {
+  if (away.test(code) || network.has(code) || (code === '' && /connection|timeout ex(ceeded|pired)|terminated|not queryable|end on the pool/i.test(message))) {
     return new Unavailable(`the database cannot be used now (${code || message})`, { cause: error });
   }
   return error;

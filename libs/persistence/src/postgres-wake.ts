@@ -55,8 +55,8 @@ export class PostgresWake extends Wake {
       await client.connect();
       await client.query(`listen ${channel}`);
       this.client = client;
-      // Who only listens cannot tell a quiet server from one that is gone.
-      const asking = setInterval(() => void client.query('select').catch(() => undefined), this.silenceMs / 3).unref();
+      // Who only listens cannot tell a quiet server from one that is gone; to ring for nothing is answered.
+      const asking = setInterval(() => void this.send(), this.silenceMs / 3).unref();
       client.once('end', () => clearInterval(asking));
       // What was missed while nobody listened.
       for (const work of listenedTo) this.emitter.emit(work);

@@ -36,6 +36,15 @@ describeWithDatabase('A database that moves to another machine without a word', 
     expect(await source.query('select 3 as answer')).toEqual([{ answer: 3 }]);
   });
 
+  it('is unavailable when the connection is lost between two statements', async () => {
+    const runner = source.createQueryRunner();
+    await runner.startTransaction();
+    const [backend] = (await runner.query('select pg_backend_pid() as pid')) as { pid: number }[];
+    await source.query('select pg_terminate_backend($1)', [backend?.pid]);
+    await until(() => runner.isReleased);
+    expect(await runner.commitTransaction().catch(meaningOf)).toBeInstanceOf(Unavailable);
+  });
+
   it('is unavailable to those who ask on the old connections, and there again for the next', async () => {
     const offsets = new PostgresOffsets(source);
     const ask = () => offsets.load('here', 'redress', 'refunds.commands.v1', [0]);
