@@ -11,13 +11,14 @@ import { System, type Seen } from './system.js';
  * ends on purpose is started again.
  */
 
-jest.setTimeout(240_000);
+jest.setTimeout(360_000);
 
 const commandTopic = 'refunds.commands.v1';
 
 let system: System;
 let admin: Admin;
 const loads: Load[] = [];
+const room = 5;
 
 describeWithDatabase('When something is away', () => {
   describeWithKafka('under load', () => {
@@ -61,7 +62,7 @@ describeWithDatabase('When something is away', () => {
           [refund.id.slice(3)],
         );
         expect(calls.length).toBeGreaterThan(1);
-        expect(calls.at(-1)).toEqual({ result: 'answered', http_status: expect.any(Number) });
+        expect(calls).toContainEqual({ result: 'answered', http_status: 200 });
       }
       await whole(load);
 
@@ -215,9 +216,9 @@ function bothWorkers(): void {
   for (const number of [1, 2]) if (!system.runs(`worker-${number}`)) system.startPart('worker', number);
 }
 
-/** Payments at Stripe with room for ten refunds of the load. */
+/** Payments at Stripe with room for a few refunds of the load; whatever comes after those is rejected. */
 async function payments(count: number): Promise<string[]> {
-  const made = (await system.control('payments', { provider: 'stripe', amount: 1_000, currency: 'USD', count })) as {
+  const made = (await system.control('payments', { provider: 'stripe', amount: room * 100, currency: 'USD', count })) as {
     payments: { paymentId: string }[];
   };
   return made.payments.map(({ paymentId }) => paymentId);
@@ -306,13 +307,14 @@ async function whole(...loads: readonly Load[]): Promise<void> {
   await system.until(
     'every command is decided and every refund at its end',
     async () => {
+      await sleep(1_000); // The question is a large one.
       const [found] = await system.query<{ n: number }>(
         `select count(*)::int as n from refund where reference = any($1::text[]) and status in ('succeeded', 'rejected')`,
         [all],
       );
       return found?.n === all.length;
     },
-    120_000,
+    200_000,
   );
 
   // Each payment's commands were decided in the order they were sent, each once, and for what there is.
@@ -324,7 +326,7 @@ async function whole(...loads: readonly Load[]): Promise<void> {
   for (const [payment, references] of meant) {
     const refunds = ofPayment.get(payment) ?? [];
     expect(refunds.map(({ reference }) => reference)).toEqual(references);
-    expect(refunds.map(({ status }) => status)).toEqual(references.map((_, at) => (at < 10 ? 'succeeded' : 'rejected')));
+    expect(refunds.map(({ status }) => status)).toEqual(references.map((_, at) => (at < room ? 'succeeded' : 'rejected')));
   }
 
   // At the provider each was made once.

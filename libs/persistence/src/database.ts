@@ -76,7 +76,11 @@ export function meaningOf(error: unknown): unknown {
   }
   const { code, message } = coded(error);
   if (inTheWay.has(code)) return new Conflict(`another transaction was in the way (${code})`, { cause: error });
-  if (away.test(code) || network.has(code) || (code === '' && /connection|timeout ex(ceeded|pired)|terminated|not queryable|end on the pool/i.test(message))) {
+  if (
+    away.test(code) ||
+    network.has(code) ||
+    (code === '' && /connection|timeout ex(ceeded|pired)|terminated|not queryable|end on the pool/i.test(message))
+  ) {
     return new Unavailable(`the database cannot be used now (${code || message})`, { cause: error });
   }
   return error;
