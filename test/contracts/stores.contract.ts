@@ -420,6 +420,26 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
         expect([...(await stores.offsets.load('elsewhere', 'redress', 'refunds.commands.v1', [1]))]).toEqual([[1, null]]);
       });
 
+      it('that waits for a person is listed with the first moment and the last reason, until it goes on', async () => {
+        const { offsets } = stores;
+        const waiting = async () => (await bench.again().offsets.halts()).map(({ partition, reason }) => [partition, reason]);
+        await offsets.halt('here', 'redress', 'refunds.commands.v1', 6, 'its handler keeps failing');
+        await offsets.halt('here', 'redress', 'refunds.commands.v1', 5, 'the log begins at 40');
+        const [first] = await offsets.halts();
+        expect(first).toMatchObject({ cluster: 'here', group: 'redress', topic: 'refunds.commands.v1', since: expect.any(Date) });
+        await offsets.halt('here', 'redress', 'refunds.commands.v1', 5, 'the log begins at 50');
+        expect(await waiting()).toEqual([
+          [5, 'the log begins at 50'],
+          [6, 'its handler keeps failing'],
+        ]);
+        expect((await offsets.halts())[0]).toMatchObject({ id: first?.id, since: first?.since });
+        await offsets.goOn('elsewhere', 'redress', 'refunds.commands.v1', [5, 6]);
+        await offsets.goOn('here', 'redress', 'refunds.commands.v1', [5, 7]);
+        expect(await waiting()).toEqual([[6, 'its handler keeps failing']]);
+        await offsets.goOn('here', 'redress', 'refunds.commands.v1', [6]);
+        expect(await waiting()).toEqual([]);
+      });
+
       it('lets one of two consumers through', async () => {
         await moved(mark(3, null, 10n));
         const both = await Promise.allSettled([moved(mark(3, 10n, 20n)), moved(mark(3, 10n, 21n))]);

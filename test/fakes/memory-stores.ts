@@ -17,6 +17,7 @@ import { Conflict, Fenced } from '#application/errors';
 import {
   EventLog,
   PartitionOffsets,
+  type PartitionHalt,
   TopicCursors,
   type DeadLetterRecord,
   type LogEntry,
@@ -133,6 +134,7 @@ export class MemoryStores {
   /** Real time, by which calls are paced; it has nothing to do with `now`. */
   realMs = 0;
   readonly topicCursors = new Rows<Cursor>(this.undo);
+  readonly halted = new Map<string, PartitionHalt>();
   readonly calls: KeptCall[] = [];
   sealed = 0;
   private ordinals = 0n;
@@ -607,6 +609,22 @@ class MemoryOffsets extends PartitionOffsets {
 
   async load(cluster: string, group: string, topic: string, partitions: readonly number[]): Promise<Map<number, bigint | null>> {
     return new Map(partitions.map((each) => [each, this.stores.marks.get(at(cluster, group, topic, each)) ?? null]));
+  }
+
+  async halt(cluster: string, group: string, topic: string, partition: number, reason: string): Promise<void> {
+    const key = at(cluster, group, topic, partition);
+    const { id, since } = this.stores.halted.get(key) ?? { id: this.stores.newId(), since: this.stores.now };
+    this.stores.halted.set(key, { id, cluster, group, topic, partition, reason, since });
+  }
+
+  async goOn(cluster: string, group: string, topic: string, partitions: readonly number[]): Promise<void> {
+    for (const partition of partitions) this.stores.halted.delete(at(cluster, group, topic, partition));
+  }
+
+  async halts(): Promise<PartitionHalt[]> {
+    return [...this.stores.halted.values()].sort((a, b) =>
+      a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition,
+    );
   }
 }
 

@@ -13,8 +13,9 @@ import { Kafka, logLevel, type IHeaders, type KafkaMessage } from 'kafkajs';
 import pg from 'pg';
 import type { Refund } from '#contracts/refund-events';
 import { mendKafkaJs } from '#messaging/kafkajs-mends';
-import { lastLines, portFor, startChild, type Child } from '../../scripts/child.js';
-import { startKafka } from '../../scripts/kafka.js';
+import { lastLines, portFor, run, startChild, type Child, type Ending } from '../../scripts/child.js';
+import { startKafka, type Kafka as KafkaServer } from '../../scripts/kafka.js';
+import { startPostgres, type Postgres } from '../../scripts/postgres.js';
 import { freshDatabase } from '../environment.js';
 
 /** An HTTP answer, read. */
@@ -57,7 +58,15 @@ export interface Seen {
 
 export interface SystemOptions {
   readonly workers?: number;
+  /** A PostgreSQL server of its own, which can be stopped; else a database on the shared one. */
+  readonly ownPostgres?: boolean;
   readonly env?: Readonly<Record<string, string>>;
+}
+
+/** What the system runs on, as long as it runs. */
+interface Servers {
+  kafka: KafkaServer;
+  postgres: Postgres | null;
 }
 
 export class System {
@@ -73,16 +82,25 @@ export class System {
     readonly adminKey: string,
     private readonly ends: (() => Promise<unknown>)[],
     private readonly workers: number,
+    private readonly servers: Servers,
   ) {}
 
-  static async start({ workers = 1, env = {} }: SystemOptions = {}): Promise<System> {
+  static async start({ workers = 1, ownPostgres = false, env = {} }: SystemOptions = {}): Promise<System> {
     const folder = mkdtempSync(join(tmpdir(), 'redress-journey-'));
     chmodSync(folder, 0o755);
     const ends: (() => Promise<unknown>)[] = [];
-    const [database, kafka] = await Promise.all([freshDatabase(), startKafka({ dir: join(folder, 'kafka'), throwaway: true })]);
-    ends.push(() => database.drop());
+    const [postgres, kafka] = await Promise.all([
+      ownPostgres ? startPostgres({ dir: join(folder, 'postgres') }) : null,
+      startKafka({ dir: join(folder, 'kafka'), throwaway: true }),
+    ]);
     if ('missing' in kafka) throw new Error(`no Kafka for this story: ${kafka.missing}`);
-    ends.push(() => kafka.stop());
+    const servers: Servers = { kafka, postgres };
+    ends.push(
+      () => servers.postgres?.stop() ?? Promise.resolve(),
+      () => servers.kafka.stop(),
+    );
+    const database = postgres === null ? await freshDatabase() : await migrated(postgres.url);
+    ends.push(() => database.drop());
     const [port, simulatorsPort] = [await portFor('PORT', 0), await portFor('SIMULATORS_PORT', 0)];
     const api = `http://127.0.0.1:${port}`;
     const simulators = `http://127.0.0.1:${simulatorsPort}`;
@@ -121,7 +139,7 @@ export class System {
       CLOCK_KEY: adminKey,
       ...env,
     };
-    const system = new System(folder, api, simulators, kafka.brokers, database.url, all, adminKey, ends, workers);
+    const system = new System(folder, api, simulators, kafka.brokers, database.url, all, adminKey, ends, workers, servers);
     try {
       await system.startParts();
     } catch (error) {
@@ -357,6 +375,55 @@ export class System {
     return text(tool.stdout);
   }
 
+  /** A part stands still, as with its machine or in a long pause, and its connections stay open. */
+  freeze(name: string): void {
+    process.kill(this.part(name).pid, 'SIGSTOP');
+  }
+
+  thaw(name: string): void {
+    process.kill(this.part(name).pid, 'SIGCONT');
+  }
+
+  /** Tells a part to end, as whoever runs it does, and waits as long as that does; how it ended. */
+  async tellToEnd(name: string): Promise<Ending> {
+    const ending = await this.part(name).stop(30_000);
+    this.parts.delete(name);
+    return ending;
+  }
+
+  async stopPostgres(): Promise<void> {
+    await this.servers.postgres?.stop();
+  }
+
+  /** On the same data and port. */
+  async startPostgres(): Promise<void> {
+    const { port } = new URL(this.database);
+    this.servers.postgres = await startPostgres({ dir: join(this.folder, 'postgres'), port: Number(port) });
+  }
+
+  /** Kills the broker. */
+  async stopKafka(): Promise<void> {
+    await this.servers.kafka.stop();
+  }
+
+  /** On the same data and port. */
+  async startKafka(): Promise<void> {
+    const port = Number(this.brokers.split(':')[1]);
+    const kafka = await startKafka({ dir: join(this.folder, 'kafka'), port, throwaway: true });
+    if ('missing' in kafka) throw new Error(`Kafka was there and is not: ${kafka.missing}`);
+    this.servers.kafka = kafka;
+  }
+
+  runs(name: string): boolean {
+    return this.parts.has(name);
+  }
+
+  private part(name: string): Child {
+    const part = this.parts.get(name);
+    if (part === undefined) throw new Error(`${name} does not run`);
+    return part;
+  }
+
   async until(what: string, holds: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
     for (const end = Date.now() + withinMs; Date.now() < end; await sleep(100)) {
       if (await holds()) return;
@@ -364,6 +431,14 @@ export class System {
     const logs = [...this.parts.keys()].map((name) => `--- ${name}\n${this.log(name)}`).join('\n');
     throw new Error(`waited in vain until ${what}\n${logs}`);
   }
+}
+
+async function migrated(url: string): Promise<{ url: string; drop: () => Promise<void> }> {
+  const { code, stdout, stderr } = await run(process.execPath, ['dist/apps/worker/src/migrate.js'], {
+    env: { ...process.env, DATABASE_URL: url },
+  });
+  if (code !== 0) throw new Error(`the migrations do not run:\n${stdout}${stderr}`);
+  return { url, drop: () => Promise.resolve() };
 }
 
 function read(topic: string, partition: number, message: KafkaMessage): Seen {

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyAdapter } from '@nestjs/platform-fastify';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { PartitionOffsets } from '#application/event-log';
 import { Views, type Certainty } from '#persistence/views';
 
 /** How the process is, what HTTP takes, and how much waits. */
@@ -27,6 +28,12 @@ export class Metrics {
     labelNames: ['topic'] as const,
     registers: [this.registry],
   });
+  private readonly halted = new Gauge({
+    name: 'redress_partition_halted',
+    help: '1 for each Kafka partition that waits for a person',
+    labelNames: ['topic', 'partition'] as const,
+    registers: [this.registry],
+  });
   private certainties: readonly Certainty[] = [];
   private readonly rates = new Gauge({
     name: 'redress_provider_calls_per_second',
@@ -48,6 +55,7 @@ export class Metrics {
 
   constructor(
     private readonly views: Views,
+    private readonly offsets: PartitionOffsets,
     host: HttpAdapterHost<FastifyAdapter>,
   ) {
     collectDefaultMetrics({ register: this.registry });
@@ -61,8 +69,9 @@ export class Metrics {
 
   async scrape(): Promise<string> {
     try {
-      const looks = [this.views.backlog(), this.views.cursors(), this.views.limits(), this.views.certainties()] as const;
-      const [{ log_position: end = 0, ...waiting }, cursors, limits, certainties] = await Promise.all(looks);
+      const { views } = this;
+      const looks = [views.backlog(), views.cursors(), views.limits(), views.certainties(), this.offsets.halts()] as const;
+      const [{ log_position: end = 0, ...waiting }, cursors, limits, certainties, halts] = await Promise.all(looks);
       this.certainties = certainties;
       for (const [of, count] of Object.entries(waiting)) this.backlog.set({ of }, count);
       this.position.set({ topic: 'all' }, end);
@@ -74,6 +83,8 @@ export class Metrics {
         this.turnedAway.inc({ provider, account, kind, by: 'limiter' }, limited);
         this.turnedAway.inc({ provider, account, kind, by: 'lock' }, locked);
       }
+      this.halted.reset();
+      for (const { topic, partition } of halts) this.halted.set({ topic, partition }, 1);
       this.database.set(1);
     } catch {
       // What was last known would pass for what is.
@@ -81,6 +92,7 @@ export class Metrics {
       this.position.reset();
       this.rates.reset();
       this.turnedAway.reset();
+      this.halted.reset();
       this.database.set(0);
     }
     return (await this.registry.metrics()) + timeToCertainty(this.certainties);

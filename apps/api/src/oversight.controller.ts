@@ -133,6 +133,10 @@ function attentionItem(attended: Attended): AttentionItem {
       return { kind: 'dead_letter', at, why: attended.deadLetter.code, deadLetter: publicDeadLetter(attended.deadLetter) };
     case 'pause':
       return { kind: 'pause', at, why: attended.pause.reason, pause: publicPause(attended.pause) };
+    case 'partition': {
+      const { topic, partition, reason } = attended.halt;
+      return { kind: 'partition', at, why: reason, partition: { topic, partition } };
+    }
   }
 }
 

@@ -69,6 +69,17 @@ export abstract class TopicCursors {
   abstract deadLetters(ids: readonly string[]): Promise<DeadLetterRecord[]>;
 }
 
+/** A partition that waits for a person. */
+export interface PartitionHalt {
+  readonly id: string;
+  readonly cluster: string;
+  readonly group: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly reason: string;
+  readonly since: Date;
+}
+
 /** Where each partition's consumer stands. It is moved only inside a batch's transaction, see `PartitionMark`. */
 export abstract class PartitionOffsets {
   /** The next offset per partition, null where nothing was ever stored. */
@@ -78,6 +89,12 @@ export abstract class PartitionOffsets {
     topic: string,
     partitions: readonly number[],
   ): Promise<Map<number, bigint | null>>;
+  /** Notes that a partition waits for a person, where people look. */
+  abstract halt(cluster: string, group: string, topic: string, partition: number, reason: string): Promise<void>;
+  /** Notes that partitions are read again. */
+  abstract goOn(cluster: string, group: string, topic: string, partitions: readonly number[]): Promise<void>;
+  /** All that wait, of every cluster and group. */
+  abstract halts(): Promise<PartitionHalt[]>;
 }
 
 /** Moves a partition from the offset that this consumer loaded or wrote last; someone else's move in between refuses the batch. */

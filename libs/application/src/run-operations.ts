@@ -8,6 +8,7 @@
 import { addPaymentRead, mayHideASend } from '#application/admission';
 import { Batcher, inParts } from '#application/batcher';
 import type { Book, KeptCall, WorkingSet } from '#application/book';
+import { deadline } from '#application/deadline';
 import { Unavailable } from '#application/errors';
 import { searchOf, type Claimed, type Due, type Endpoint, type Operation, type OperationQueue } from '#application/operations';
 import { countSend, isSameAccount, type Pause, type SendingBounds } from '#application/sending';
@@ -238,7 +239,7 @@ export class RunOperations {
     const trace = (each: CallTrace) => calls.push({ operationId: id, refundId, paymentKey, key, attempt, trace: each });
     // The beginning was committed with the service's clock; what is asked now is as old as that and the wait for its moment.
     const now = new Date((operation.lastSentAt ?? operation.createdAt).getTime() + waitedMs);
-    const context: CallContext = { deadline: AbortSignal.timeout(this.settings.callMs), now, trace };
+    const context: CallContext = { deadline: deadline(this.settings.callMs), now, trace };
     const adapter = this.providers.refundsOf(account, provider);
     try {
       if (adapter === undefined) {

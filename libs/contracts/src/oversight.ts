@@ -271,14 +271,24 @@ export class ParkedOperation {
   declare readonly tries: number;
 }
 
+/** A Kafka partition whose commands wait. */
+@Message('A Kafka partition whose commands wait for a person.')
+export class HaltedPartition {
+  @Text({ max: 249, about: 'The topic.', example: 'refunds.commands.v1' })
+  declare readonly topic: string;
+
+  @Whole({ min: 0, about: 'The partition.', example: 3 })
+  declare readonly partition: number;
+}
+
 /** One thing that a person must look at. */
 @Message('Something that a person must look at.')
 export class AttentionItem {
-  @OneOf(['refund', 'operation', 'dead_letter', 'pause'], {
+  @OneOf(['refund', 'operation', 'dead_letter', 'pause', 'partition'], {
     about: 'What it is; the field of that name has it. A pause is there when the breaker made it.',
     example: 'refund',
   })
-  declare readonly kind: 'refund' | 'operation' | 'dead_letter' | 'pause';
+  declare readonly kind: 'refund' | 'operation' | 'dead_letter' | 'pause' | 'partition';
 
   @Time({ about: 'Since when.', example: '2026-01-31T09:30:00.000Z' })
   declare readonly at: string;
@@ -297,6 +307,9 @@ export class AttentionItem {
 
   @Inside(SendingPause, { about: 'The pause.', optional: true })
   declare readonly pause?: SendingPause;
+
+  @Inside(HaltedPartition, { about: 'The partition.', optional: true })
+  declare readonly partition?: HaltedPartition;
 }
 
 /** A page of what needs a person. */

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@j
 import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs';
 import { lastValueFrom } from 'rxjs';
 import { Fenced, Unavailable } from '#application/errors';
-import { type PartitionMark, PartitionOffsets } from '#application/event-log';
+import { type PartitionHalt, type PartitionMark, PartitionOffsets } from '#application/event-log';
 import type { ReceivedBatch, ReceivedRecord } from '#application/received-batch';
 import { readCloudEvent } from '#contracts/cloud-event';
 import { KafkaBatch, KafkaBatchContext } from '#messaging/kafka-batch';
@@ -22,11 +22,27 @@ class Store extends PartitionOffsets {
   readonly next = new Map<number, bigint>();
   readonly records: ReceivedRecord[] = [];
   readonly sizes: number[] = [];
+  waiting: PartitionHalt[] = [];
   isAway = false;
 
   load(_cluster: string, _group: string, _topic: string, partitions: readonly number[]): Promise<Map<number, bigint | null>> {
     if (this.isAway) return Promise.reject(new Unavailable('the database is away'));
     return Promise.resolve(new Map(partitions.map((each) => [each, this.next.get(each) ?? null])));
+  }
+
+  halt(cluster: string, group: string, on: string, partition: number, reason: string): Promise<void> {
+    if (this.isAway) return Promise.reject(new Unavailable('the database is away'));
+    this.waiting.push({ id: String(partition), cluster, group, topic: on, partition, reason, since: new Date() });
+    return Promise.resolve();
+  }
+
+  goOn(_cluster: string, _group: string, on: string, partitions: readonly number[]): Promise<void> {
+    this.waiting = this.waiting.filter(({ topic: of, partition }) => of !== on || !partitions.includes(partition));
+    return Promise.resolve();
+  }
+
+  halts(): Promise<PartitionHalt[]> {
+    return Promise.resolve(this.waiting);
   }
 
   save(records: readonly ReceivedRecord[], mark: PartitionMark): void {
@@ -255,6 +271,36 @@ describeWithKafka('A topic that is taken in by batch', () => {
     await until(() => server.health().halted.length === 1);
     expect(server.health().halted[0]?.reason).toContain('the log begins at 4');
     expect(store.records).toEqual([]);
+    await until(() => store.waiting.length === 1);
+    expect(store.waiting).toMatchObject([{ topic, partition: 0, reason: expect.stringContaining('the log begins at 4') }]);
+
+    // A person has looked, and says from where on.
+    await running.splice(0)[0]?.close();
+    store.next.set(0, 4n);
+    await start();
+    await until(() => store.records.length === 2);
+    expect(store.values()).toEqual(['e', 'f']);
+    expect(store.waiting).toEqual([]);
+  });
+
+  it('notes that it has halted although the database is away just then', async () => {
+    await send('a');
+    const server = await start({ maxFailures: 2 });
+    handle = () => {
+      throw new Error('a bug of ours');
+    };
+    const { promise: halted, resolve } = Promise.withResolvers<void>();
+    server.on('halted', () => {
+      store.isAway = true;
+      resolve();
+    });
+    await send('b');
+    await halted;
+    await sleep(100);
+    expect(store.waiting).toEqual([]);
+    store.isAway = false;
+    await until(() => store.waiting.length === 1);
+    expect(store.waiting[0]?.reason).toContain('a bug of ours');
   });
 
   it('halts when the log ends before the next offset', async () => {

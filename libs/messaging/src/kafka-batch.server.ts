@@ -156,6 +156,8 @@ export class KafkaBatchServer extends Server<KafkaBatchEvents, KafkaStatus> impl
         maxBytesPerPartition: this.options.maxBytesPerPartition ?? 1_048_576,
         // While no partition may be read kafkajs sleeps this long before it looks again: it bounds how late we start after a join.
         maxWaitTimeInMs: 500,
+        // A partition that is added is taken in this soon; kafkajs would take five minutes.
+        metadataMaxAge: 30_000,
         allowAutoTopicCreation: false,
       });
       try {
@@ -213,35 +215,30 @@ export class KafkaBatchServer extends Server<KafkaBatchEvents, KafkaStatus> impl
           const { cluster, groupId, offsets } = this.options;
           const partitions = group.map((place) => place.partition);
           const [stored, reach] = await Promise.all([offsets.load(cluster, groupId, topic, partitions), this.reachOf(topic)]);
-          for (const place of group) this.settleAt(place, stored.get(place.partition) ?? null, reach.get(place.partition));
+          const stands = group.map((place) => standing(place, stored.get(place.partition) ?? null, reach.get(place.partition)));
+          // Before they are read: were this forgotten, a partition that runs would be looked after.
+          const reading = stands.filter(({ why }) => why === null).map(({ place }) => place.partition);
+          await offsets.goOn(cluster, groupId, topic, reading);
+          for (const stand of stands) this.settleAt(stand);
         }
       } catch (error) {
-        this.logger.warn(`cannot tell yet where to read ${left.map(nameOf).join(', ')} from: ${textOf(error)}`);
+        if (tries === 0) this.logger.warn(`cannot tell yet where to read ${left.map(nameOf).join(', ')} from: ${textOf(error)}`);
         await this.pause(delayOf(this.backoff, tries));
       }
     }
   }
 
-  private settleAt(place: Place, stored: bigint | null, log: { start: bigint; end: bigint } | undefined): void {
+  private settleAt({ place, stored, next, why }: Standing): void {
     if (!this.isOurs(place) || place.state !== 'settling') return;
-    if (log === undefined) throw new Error(`Kafka does not say where the log of ${place.name} begins and ends`);
     place.stored = stored;
-    if (stored !== null && stored < log.start) {
-      return this.halt(place, `the next offset is ${stored}, and the log begins at ${log.start}: what lies between is gone`);
-    }
-    if (stored !== null && stored > log.end) {
-      return this.halt(
-        place,
-        `the next offset is ${stored}, and the log ends at ${log.end}: it was cut off, or the topic made anew`,
-      );
-    }
-    place.position = stored ?? log.start;
+    if (why !== null) return this.halt(place, why);
+    place.position = next;
     place.state = 'reading';
     this.consumer?.seek({ topic: place.topic, partition: place.partition, offset: String(place.position) });
     this.consumer?.resume([{ topic: place.topic, partitions: [place.partition] }]);
   }
 
-  private async reachOf(topic: string): Promise<Map<number, { start: bigint; end: bigint }>> {
+  private async reachOf(topic: string): Promise<Map<number, Reach>> {
     const admin = this.kafka.admin();
     try {
       await admin.connect();
@@ -367,6 +364,19 @@ export class KafkaBatchServer extends Server<KafkaBatchEvents, KafkaStatus> impl
     this.logger.error(`HALTED ${place.name}: ${reason}. Its records wait; see docs/kafka.md`);
     const { topic, partition } = place;
     for (const listener of this.listeners.halted) listener({ topic, partition, reason });
+    void this.noteHalt(place);
+  }
+
+  /** Where people look who do not read logs: tries until it is written or the place is no longer ours. */
+  private async noteHalt(place: Place): Promise<void> {
+    const { cluster, groupId, offsets } = this.options;
+    for (let tries = 0; this.isOurs(place) && place.state === 'halted' && !this.closing.signal.aborted; tries++) {
+      try {
+        return await offsets.halt(cluster, groupId, place.topic, place.partition, place.reason);
+      } catch {
+        await this.pause(delayOf(this.backoff, tries));
+      }
+    }
   }
 
   private stopReading(place: Place, state: Exclude<State, 'reading'>): void {
@@ -414,6 +424,34 @@ export class KafkaBatchServer extends Server<KafkaBatchEvents, KafkaStatus> impl
   private pause(ms: number): Promise<void> {
     return sleep(ms, undefined, { signal: this.closing.signal }).catch(() => undefined);
   }
+}
+
+/** Where a partition's log begins, and where its next record will stand. */
+interface Reach {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+/** Where a place is to be read from, or why it cannot be. */
+interface Standing {
+  readonly place: Place;
+  readonly stored: bigint | null;
+  readonly next: bigint;
+  readonly why: string | null;
+}
+
+function standing(place: Place, stored: bigint | null, log: Reach | undefined): Standing {
+  if (log === undefined) throw new Error(`Kafka does not say where the log of ${place.name} begins and ends`);
+  const { start, end } = log;
+  const gone =
+    stored !== null && stored < start
+      ? `the next offset is ${stored}, and the log begins at ${start}: what lies between is gone`
+      : null;
+  const cut =
+    stored !== null && stored > end
+      ? `the next offset is ${stored}, and the log ends at ${end}: it was cut off, or the topic made anew`
+      : null;
+  return { place, stored, next: stored ?? start, why: gone ?? cut };
 }
 
 function nameOf({ topic, partition }: { topic: string; partition: number }): string {

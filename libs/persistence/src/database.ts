@@ -1,12 +1,14 @@
-import { DataSource, DefaultNamingStrategy } from 'typeorm';
+import { DataSource, DefaultNamingStrategy, QueryRunnerAlreadyReleasedError } from 'typeorm';
 import { Conflict, Fenced, Unavailable } from '#application/errors';
 import { rows } from '#persistence/rows';
+import { longestSilenceMs, watchedSocket } from '#persistence/watched-socket';
 import { TheBook1763800000000 } from '#persistence/migrations/0001-the-book';
 import { FindingOut1763800000002 } from '#persistence/migrations/0002-finding-out';
 import { Limits1763800000003 } from '#persistence/migrations/0003-limits';
 import { Sending1763800000004 } from '#persistence/migrations/0004-sending';
 import { ActionRequired1763800000006 } from '#persistence/migrations/0006-action-required';
 import { OpenOperations1763800000007 } from '#persistence/migrations/0007-open-operations';
+import { HaltedPartitions1763800000008 } from '#persistence/migrations/0008-halted-partitions';
 
 class SnakeCase extends DefaultNamingStrategy {
   override columnName(property: string, given: string | undefined): string {
@@ -18,13 +20,15 @@ export interface DatabaseSettings {
   readonly url: string;
   /** Connections of this process. */
   readonly connections: number;
+  /** After how much silence a connection is given up; 0 for never. Default 35 s, longer than any statement of ours may take. */
+  readonly silenceMs?: number;
 }
 
 /**
  * Connections, entities and migrations; nothing is ever synchronized. Queries are not logged, because TypeORM would log their parameters,
  * and with them what people wrote.
  */
-export function dataSource({ url, connections }: DatabaseSettings): DataSource {
+export function dataSource({ url, connections, silenceMs = longestSilenceMs }: DatabaseSettings): DataSource {
   return new DataSource({
     type: 'postgres',
     url,
@@ -36,6 +40,7 @@ export function dataSource({ url, connections }: DatabaseSettings): DataSource {
       Sending1763800000004,
       ActionRequired1763800000006,
       OpenOperations1763800000007,
+      HaltedPartitions1763800000008,
     ],
     migrationsTransactionMode: 'each',
     migrationsTableName: 'migration',
@@ -46,6 +51,7 @@ export function dataSource({ url, connections }: DatabaseSettings): DataSource {
     extra: {
       max: connections,
       connectionTimeoutMillis: 5_000,
+      stream: () => watchedSocket(silenceMs),
       // Session settings of every connection. Nothing of ours takes long, and whoever waits longer should hear of it. And every statement
       // goes by keys, in sets whose size the planner cannot know: it is to use the indexes from the first row on, and not to find later
       // that it settled on reading whole tables while they were small.
@@ -76,9 +82,17 @@ const network = new Set([
 /** What an error of the database means to a use case: try the batch again, wait, or look at what was to be stored. */
 export function meaningOf(error: unknown): unknown {
   if (error instanceof Conflict || error instanceof Fenced || error instanceof Unavailable) return error;
+  // TypeORM lets go of a connection that is lost between two statements, and the next statement hears only of that.
+  if (error instanceof QueryRunnerAlreadyReleasedError) {
+    return new Unavailable('the connection to the database was lost in a transaction', { cause: error });
+  }
   const { code, message } = coded(error);
   if (inTheWay.has(code)) return new Conflict(`another transaction was in the way (${code})`, { cause: error });
-  if (away.test(code) || network.has(code) || (code === '' && /connection|timeout exceeded|terminated/i.test(message))) {
+  if (
+    away.test(code) ||
+    network.has(code) ||
+    (code === '' && /connection|timeout ex(ceeded|pired)|terminated|not queryable|end on the pool/i.test(message))
+  ) {
     return new Unavailable(`the database cannot be used now (${code || message})`, { cause: error });
   }
   return error;

@@ -20,7 +20,8 @@ export async function migrate(url: string, tell: (line: string) => void): Promis
       waited = true;
       await new Promise((wake) => setTimeout(wake, 200));
     }
-    const source = dataSource({ url, connections: 1 });
+    // A migration may take as long as it takes.
+    const source = dataSource({ url, connections: 1, silenceMs: 0 });
     await source.initialize();
     try {
       const done = await source.runMigrations();

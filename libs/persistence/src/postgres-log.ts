@@ -5,6 +5,7 @@ import {
   TopicCursors,
   type DeadLetterRecord,
   type LogFilter,
+  type PartitionHalt,
   type SealedEntry,
   type TopicTurn,
 } from '#application/event-log';
@@ -134,6 +135,32 @@ export class PostgresOffsets extends PartitionOffsets {
     );
     const stored = new Map(found.map((row) => [row.partition, BigInt(row.next_offset)]));
     return new Map(partitions.map((partition) => [partition, stored.get(partition) ?? null]));
+  }
+
+  async halt(cluster: string, group: string, topic: string, partition: number, reason: string): Promise<void> {
+    await query(
+      this.source,
+      `insert into partition_halt (id, cluster, group_id, topic, partition, reason, since)
+       values (gen_random_uuid(), $1, $2, $3, $4, $5, service_now())
+       on conflict (cluster, group_id, topic, partition) do update set reason = excluded.reason`,
+      [cluster, group, topic, partition, reason],
+    );
+  }
+
+  async goOn(cluster: string, group: string, topic: string, partitions: readonly number[]): Promise<void> {
+    await query(
+      this.source,
+      'delete from partition_halt where cluster = $1 and group_id = $2 and topic = $3 and partition = any($4::int[])',
+      [cluster, group, topic, partitions],
+    );
+  }
+
+  async halts(): Promise<PartitionHalt[]> {
+    return query<PartitionHalt>(
+      this.source,
+      'select id, cluster, group_id as "group", topic, partition, reason, since from partition_halt order by topic, partition',
+      [],
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import pg from 'pg';
 import { Wake, type Work } from '#application/wake';
+import { longestSilenceMs, watchedSocket } from '#persistence/watched-socket';
 
 const channel = 'redress_work';
 const listenedTo: readonly Work[] = ['operations', 'unsealed', 'sealed', 'deliveries'];
@@ -19,7 +20,10 @@ export class PostgresWake extends Wake {
   /** Tells our own notifications from the others'. */
   private readonly self = Math.random().toString(36).slice(2);
 
-  constructor(private readonly url: string) {
+  constructor(
+    private readonly url: string,
+    private readonly silenceMs = longestSilenceMs,
+  ) {
     super();
     this.emitter.setMaxListeners(0);
   }
@@ -38,7 +42,8 @@ export class PostgresWake extends Wake {
   /** Connects, and connects again whenever the connection is lost, until it is stopped. */
   async start(): Promise<void> {
     if (this.stopped) return;
-    const client = new pg.Client({ connectionString: this.url, application_name: 'redress wake', keepAlive: true });
+    const stream = () => watchedSocket(this.silenceMs);
+    const client = new pg.Client({ connectionString: this.url, application_name: 'redress wake', stream });
     client.on('notification', ({ payload }) => {
       const [from, ...works] = (payload ?? '').split(' ');
       if (from === this.self) return;
@@ -50,6 +55,9 @@ export class PostgresWake extends Wake {
       await client.connect();
       await client.query(`listen ${channel}`);
       this.client = client;
+      // Who only listens cannot tell a quiet server from one that is gone; to ring for nothing is answered.
+      const asking = setInterval(() => void this.send(), this.silenceMs / 3).unref();
+      client.once('end', () => clearInterval(asking));
       // What was missed while nobody listened.
       for (const work of listenedTo) this.emitter.emit(work);
     } catch {

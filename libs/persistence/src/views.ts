@@ -1,6 +1,7 @@
 /* What people and consumers look at. Reads only; nothing here takes a lock, and every list goes by an index and a cursor. */
 import type { DataSource } from 'typeorm';
 import type { KeptRefund } from '#application/book';
+import type { PartitionHalt } from '#application/event-log';
 import type { Operation } from '#application/operations';
 import type { Pause } from '#application/sending';
 import type { Payment } from '#domain/payment/payment';
@@ -78,6 +79,7 @@ export type Attended = { readonly at: Date; readonly id: string } & (
   | { readonly kind: 'operation'; readonly operation: Operation }
   | { readonly kind: 'dead_letter'; readonly deadLetter: DeadLetterRow }
   | { readonly kind: 'pause'; readonly pause: Pause }
+  | { readonly kind: 'partition'; readonly halt: PartitionHalt }
 );
 
 export class Views {
@@ -272,17 +274,19 @@ export class Views {
        union all ${source('operation', 'provider_operation', 'coalesce(last_sent_at, created_at)', "state = 'parked'")}
        union all ${source('dead_letter', 'dead_letter', 'at', '"end" is null')}
        union all ${source('pause', 'sending_pause', 'since', 'automatic and ended_at is null')}
+       union all ${source('partition', 'partition_halt', 'since', 'true')}
        order by at desc, id desc limit ${limit}`,
       [before?.at ?? null, before?.id ?? null],
     );
     const ids = (kind: string) => found.filter((raw) => raw['kind'] === kind).map((raw) => String(raw['id']));
     const rows = (selection: string, table: string, kind: string) =>
       this.query(`select ${selection} from ${table} where id = any($1::uuid[])`, [ids(kind)]);
-    const [refunds, operations, letters, pauses] = await Promise.all([
+    const [refunds, operations, letters, pauses, halts] = await Promise.all([
       rows(this.refunds.selection, 'refund', 'refund').then((raw) => this.withPayments(raw)),
       rows(this.operations.selection, 'provider_operation', 'operation'),
       rows(this.letters.selection, 'dead_letter', 'dead_letter'),
       rows(this.pausing.selection, 'sending_pause', 'pause'),
+      rows('id, cluster, group_id as "group", topic, partition, reason, since', 'partition_halt', 'partition'),
     ]);
     const byId = new Map<string, (at: Date, id: string) => Attended>();
     for (const view of refunds) byId.set(uuidOf(view.refund.id), (at, id) => ({ kind: 'refund', at, id, refund: view }));
@@ -297,6 +301,10 @@ export class Views {
     for (const raw of pauses) {
       const pause = this.pausing.read(raw);
       byId.set(pause.id, (at, id) => ({ kind: 'pause', at, id, pause }));
+    }
+    for (const raw of halts) {
+      const halt = raw as unknown as PartitionHalt;
+      byId.set(halt.id, (at, id) => ({ kind: 'partition', at, id, halt }));
     }
     return found.flatMap((raw) => byId.get(String(raw['id']))?.(raw['at'] as Date, String(raw['id'])) ?? []);
   }

@@ -34,8 +34,6 @@ export interface StripeAccount {
 /** An answer that Stripe's documentation does not allow for. */
 class Unreadable extends Error {}
 
-/** Shorter than a worker's lease on an operation; a call's own deadline may be shorter still. */
-const timeoutMs = 20_000;
 const pageSize = 100;
 /** docs.stripe.com/rate-limits */
 const allowed = { live: 100, sandbox: 25, perEndpoint: 25 } as const;
@@ -68,7 +66,6 @@ export class StripeRefunds extends RefundProvider implements RefundList {
       host: hostname,
       port: port === '' ? (secure ? 443 : 80) : Number(port),
       httpClient: this.wire,
-      timeout: timeoutMs,
       maxNetworkRetries: 0,
       telemetry: false,
     });
@@ -98,7 +95,7 @@ export class StripeRefunds extends RefundProvider implements RefundList {
             ...reasonFor(order),
             metadata: { [ours.refund]: order.refundId, [ours.attempt]: String(order.attempt) },
           },
-          { idempotencyKey: key, maxNetworkRetries: 0, timeout: timeoutMs },
+          { idempotencyKey: key, maxNetworkRetries: 0 },
         );
         const found = foundRefund(await this.asItIsNow(made), call.now);
         const report =

@@ -15,7 +15,7 @@ import type { CallContext } from '#domain/ports/refund-provider';
 /** How a request ended that brought no answer of Stripe's. Has no `code` of its own on purpose: the SDK would retry by it. */
 export class NoStripeAnswer extends Error {
   constructor(
-    readonly how: 'deadline' | 'timed_out' | 'connection_lost' | 'unreadable',
+    readonly how: 'deadline' | 'connection_lost' | 'unreadable',
     cause?: unknown,
   ) {
     super(how, { cause });
@@ -58,7 +58,6 @@ export class StripeWire implements Stripe.HttpClient {
     headers: object,
     body: string | null,
     protocol: string,
-    timeoutMs: number,
   ): Promise<Stripe.HttpClientResponse> {
     const current = this.calls.getStore();
     if (current === undefined) throw new Error('a request to Stripe outside of a call');
@@ -70,14 +69,13 @@ export class StripeWire implements Stripe.HttpClient {
       call.trace({ call: `${method} ${bare}`, startedAt, endedAt: clock(), httpStatus, requestId, result });
     };
 
-    const timeout = AbortSignal.timeout(timeoutMs);
     const request = {
       host,
       port,
       method,
       path: `${this.prefix}${path}`,
       headers: { ...headers },
-      signal: AbortSignal.any([call.deadline, timeout]),
+      signal: call.deadline,
     };
     let answer: Answer;
     try {
@@ -85,7 +83,7 @@ export class StripeWire implements Stripe.HttpClient {
         ? send(http.request({ ...request, agent: this.plain }), body)
         : send(https.request({ ...request, agent: this.secure }), body));
     } catch (cause) {
-      const how = call.deadline.aborted ? 'deadline' : timeout.aborted ? 'timed_out' : 'connection_lost';
+      const how = call.deadline.aborted ? 'deadline' : 'connection_lost';
       note(null, null, how);
       throw new NoStripeAnswer(how, cause);
     }

@@ -12,8 +12,6 @@ export type ZampAnswer =
   | { readonly kind: 'error'; readonly status: number; readonly code: string; readonly message: string }
   | { readonly kind: 'nothing'; readonly why: string };
 
-/** Shorter than a worker's lease on an operation; a call's own deadline may be shorter still. */
-const timeoutMs = 20_000;
 const largestAnswer = 1024 * 1024;
 
 /** TypeScript's library does not know them yet; Node 24 does. github.com/tc39/proposal-json-parse-with-source */
@@ -74,7 +72,6 @@ export class ZampWire {
     call: CallContext,
   ): Promise<ZampAnswer> {
     const begun = performance.now();
-    const timeout = AbortSignal.timeout(timeoutMs);
     const note = (httpStatus: number | null, requestId: string | null, result: string) => {
       const endedAt = new Date(call.now.getTime() + Math.round(performance.now() - begun));
       call.trace({ call: `${method} ${path}`, startedAt: call.now, endedAt, httpStatus, requestId, result });
@@ -91,13 +88,13 @@ export class ZampWire {
         body,
         // A credential must not follow a redirect to who knows where.
         redirect: 'manual',
-        signal: AbortSignal.any([call.deadline, timeout]),
+        signal: call.deadline,
       });
       const answer = read(response.status, await textOf(response));
       note(response.status, response.headers.get('x-request-id'), answer.kind === 'nothing' ? answer.why : 'answered');
       return answer;
     } catch {
-      const why = call.deadline.aborted ? 'deadline' : timeout.aborted ? 'timed_out' : 'connection_lost';
+      const why = call.deadline.aborted ? 'deadline' : 'connection_lost';
       note(null, null, why);
       return { kind: 'nothing', why };
     }
