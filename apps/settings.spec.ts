@@ -31,6 +31,7 @@ describe('The settings', () => {
       dir: '.redress',
       movableClock: false,
       admission: { factsMaxAgeMs: 60_000 },
+      callMs: 20_000,
       bounds: [],
     });
   });
@@ -56,6 +57,7 @@ describe('The settings', () => {
       ZAMP_SECRET: 'new,old',
       ZAMP_WEBHOOK_ADDRESSES: '1.2.3.4,5.6.7.8',
       MOVABLE_CLOCK: 'true',
+      PROVIDER_CALL_TIMEOUT_SECONDS: '5',
       BREAKER_SENDS_PER_HOUR: '2000',
       BREAKER_AMOUNT_PER_HOUR: 'USD:5000000, JPY:1',
     });
@@ -68,6 +70,7 @@ describe('The settings', () => {
       })),
     );
     expect(settings).toMatchObject({
+      callMs: 5_000,
       port: 0,
       logLevel: 'debug',
       adminKey: 'sixteen-or-more-characters',

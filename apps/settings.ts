@@ -30,6 +30,8 @@ export abstract class Settings {
   /** Whether the service's clock may be moved, as it may where simulators stand in for providers. */
   abstract readonly movableClock: boolean;
   abstract readonly admission: AdmissionSettings;
+  /** After this a call to a provider is over, whatever its socket does. */
+  abstract readonly callMs: number;
   /** Of the accounts whose sending has a bound. */
   abstract readonly bounds: readonly SendingBounds[];
 }
@@ -64,6 +66,7 @@ export function readSettings(env: Environment): Settings {
     dir: reading.text('REDRESS_DIR') ?? '.redress',
     movableClock: oneOf(reading, 'MOVABLE_CLOCK', ['true', 'false']) === 'true',
     admission: { factsMaxAgeMs: 60_000 },
+    callMs: callSeconds(reading) * 1_000,
   };
   if (settings.movableClock && env['NODE_ENV'] === 'production') {
     reading.wrong('MOVABLE_CLOCK must not be true where NODE_ENV is production: leases, keys and deadlines go by that clock');
@@ -142,6 +145,12 @@ function oneOf<Word extends string>(reading: Reading, name: string, words: reado
 function port(reading: Reading): number {
   const isPort = (value: string) => /^\d{1,5}$/.test(value) && Number(value) <= 65_535;
   return Number(reading.plain('PORT', 'a port from 0 (any free one) to 65535', isPort) ?? 3000);
+}
+
+/** Twenty at most: a call must have ended before its operation's lease does. */
+function callSeconds(reading: Reading): number {
+  const isWhole = (value: string) => /^\d{1,2}$/.test(value) && Number(value) >= 1 && Number(value) <= 20;
+  return Number(reading.plain('PROVIDER_CALL_TIMEOUT_SECONDS', 'a whole number from 1 to 20', isWhole) ?? 20);
 }
 
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;

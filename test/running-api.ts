@@ -109,7 +109,8 @@ export async function runningApi(env: Readonly<Record<string, string>> = {}) {
       });
       return (await paid.json()) as { paymentId: string; chargeId: string };
     },
-    work: worker,
+    work: worker.work,
+    providers: worker.providers,
     /** A digest of all rows of all tables, to see that nothing changed. */
     contents: () => contents(source),
     /** As far as the api can tell, the database has gone. */
@@ -150,7 +151,7 @@ function workerOver(source: DataSource, { stripeAccounts: stripe, zampAccounts: 
   );
   const handle = new HandleDeliveries(new PostgresDeliveries(source, new Unheard()), book, providers, log);
   const events = new PostgresLog(source);
-  return async () => {
+  const work = async () => {
     for (let did = 1; did > 0;) {
       did = await run.round();
       while (run.busy > 0) await new Promise((tick) => setTimeout(tick, 5));
@@ -159,10 +160,11 @@ function workerOver(source: DataSource, { stripeAccounts: stripe, zampAccounts: 
     while ((await events.seal(500)) > 0);
     await source.query(`select pg_notify('redress_work', 'spec sealed')`);
   };
+  return { work, providers };
 }
 
 /** Specs call the worker themselves. */
-class Unheard extends Wake {
+export class Unheard extends Wake {
   override ring(): void {}
   override on(): () => void {
     return () => undefined;

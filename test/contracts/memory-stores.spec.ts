@@ -16,7 +16,7 @@ storesContract('The memory', () => {
     dispositionOf: async (noticeId) =>
       stores.deliveryRows
         .where((each) => each.noticeId === noticeId)
-        .map(({ disposition, refundId }) => ({ disposition, refundId })),
+        .map(({ disposition, detail, refundId }) => ({ disposition, detail, refundId })),
     close: async () => undefined,
   });
 });

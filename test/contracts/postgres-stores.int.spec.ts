@@ -41,12 +41,13 @@ describeWithDatabase('PostgreSQL and the contract', () => {
         );
       },
       dispositionOf: async (noticeId) => {
-        const found: { disposition: string | null; refund_id: string | null }[] = await source.query(
-          'select disposition, refund_id from webhook_delivery where notice_id = $1 order by ordinal',
+        const found: { disposition: string | null; detail: string | null; refund_id: string | null }[] = await source.query(
+          'select disposition, detail, refund_id from webhook_delivery where notice_id = $1 order by ordinal',
           [noticeId],
         );
-        return found.map(({ disposition, refund_id: uuid }) => ({
+        return found.map(({ disposition, detail, refund_id: uuid }) => ({
           disposition,
+          detail,
           refundId: uuid === null ? null : `rf_${uuid.replaceAll('-', '')}`,
         }));
       },

@@ -28,7 +28,9 @@ export interface StoresBench {
   advance(ms: number): Promise<void>;
   /** Real time goes by, as far as the limiter can tell. */
   passReal(ms: number): Promise<void>;
-  dispositionOf(noticeId: string): Promise<{ readonly disposition: string | null; readonly refundId: string | null }[]>;
+  dispositionOf(
+    noticeId: string,
+  ): Promise<{ readonly disposition: string | null; readonly detail: string | null; readonly refundId: string | null }[]>;
   close(): Promise<void>;
 }
 
@@ -233,6 +235,27 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
         });
         const after = await look({ payments: [of] }, (set) => set.paymentCalled(of));
         expect(after).toMatchObject({ captured: 1500n, reserved: 1000n, refunded: 1000n });
+      });
+
+      it('keeps what a customer must do for a refund, and until when', async () => {
+        const of = payment(fresh('pi'));
+        const [until, forever] = [refundId(fresh('refund')), refundId(fresh('refund'))];
+        const what = 'customer_must_give_bank_details';
+        const day = new Date(Date.UTC(2026, 5, 1));
+        await transact({ payments: [of] }, (set) => {
+          for (const [id, end] of [[until, day] as const, [forever, null] as const]) {
+            addRefund(set, of, { id });
+            const changes = { status: 'requires_action', holds: 'refunded', actionRequired: { what, until: end } } as const;
+            set.record(id, [{ type: 'requires_action', at: set.now, changes }], cause);
+          }
+        });
+        const kept = await look({ refunds: [until, forever] }, (set) =>
+          [until, forever].map((id) => set.refund(id)?.actionRequired),
+        );
+        expect(kept).toEqual([
+          { what, until: day },
+          { what, until: null },
+        ]);
       });
 
       it('has one refund per reference and account, until that one is rejected', async () => {
@@ -672,12 +695,8 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
         for (const each of [full, other]) await reads(each, 2);
         await paymentReads(full, 1);
         const claimed = await stores.queue.claim(10, 600_000, [endpoint(full)]);
-        expect(claimed.map((each) => [each.account, each.kind]).sort()).toEqual(
-          [
-            [full, 'payment.read'],
-            [other, 'refund.read'],
-            [other, 'refund.read'],
-          ].sort(),
+        expect(claimed.map((each) => `${each.account} ${each.kind}`).sort()).toEqual(
+          [`${full} payment.read`, `${other} refund.read`, `${other} refund.read`].sort(),
         );
       });
 
@@ -960,7 +979,12 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
           detail: 'It is not JSON.',
           key: null,
           value: Buffer.from([0, 255, 10]),
-          headers: { ce_id: Buffer.from([200, 0]) },
+          headers: {
+            ce_id: Buffer.from([200, 0]),
+            'twice %\0': [Buffer.from([1]), Buffer.from([2])],
+            ...(JSON.parse('{"__proto__":0}') as object),
+            ['__proto__']: Buffer.from('x'),
+          },
         };
         const id = await transact({}, (set) => set.addDeadLetter(letter, 'refunds.commands.v1.dlq'));
         const { key, value, headers } = letter;
@@ -1039,7 +1063,7 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
           await bench.advance(31_000);
         }
         expect(await claim()).toEqual([]);
-        expect(await bench.dispositionOf(a)).toEqual([{ disposition: 'applied', refundId: null }]);
+        expect(await bench.dispositionOf(a)).toEqual([{ disposition: 'applied', detail: null, refundId: null }]);
       });
 
       it('are known as repeats of one that came before, except of a forgery', async () => {
@@ -1059,10 +1083,12 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
         await dispose(notice, operationId);
         await bench.advance(31_000);
         expect(await claim()).toEqual([other]);
-        await transact({}, (set) => set.disposeAnswered(operationId, 'stale', id));
-        await transact({}, (set) => set.disposeAnswered(operationId, 'applied', null));
-        expect(await bench.dispositionOf(notice)).toEqual([{ disposition: 'stale', refundId: id }]);
-        expect(await bench.dispositionOf(other)).toEqual([{ disposition: null, refundId: null }]);
+        await transact({}, (set) =>
+          set.disposeAnswered({ operationId, disposition: 'stale', detail: 'nothing new', refundId: id }),
+        );
+        await transact({}, (set) => set.disposeAnswered({ operationId, disposition: 'applied', detail: 'news', refundId: null }));
+        expect(await bench.dispositionOf(notice)).toEqual([{ disposition: 'stale', detail: 'nothing new', refundId: id }]);
+        expect(await bench.dispositionOf(other)).toEqual([{ disposition: null, detail: null, refundId: null }]);
       });
     });
   });

@@ -387,9 +387,9 @@ class MemoryBook extends Book {
       const known = deliveryRows.get(id);
       if (known !== undefined) deliveryRows.put(id, { ...known, disposition, detail, operationId, refundId, leaseUntil: null });
     }
-    for (const { operationId, disposition, refundId } of set.changes.answeredDeliveries) {
+    for (const { operationId, disposition, detail, refundId } of set.changes.answeredDeliveries) {
       for (const known of deliveryRows.where((each) => each.operationId === operationId && each.disposition === null)) {
-        deliveryRows.put(known.id, { ...known, disposition, refundId: known.refundId ?? refundId });
+        deliveryRows.put(known.id, { ...known, disposition, detail, refundId: known.refundId ?? refundId });
       }
     }
   }

@@ -3,7 +3,7 @@ import { describeWithDatabase, describeWithKafka } from '../environment.js';
 import { System } from './system.js';
 
 const count = 600;
-const steady = 500;
+const begun = 50;
 const few = 5;
 const [perSecond, perEndpointPerSecond] = [100, 25];
 
@@ -70,11 +70,11 @@ describeWithDatabase('Four workers before a provider that enforces its limits', 
         call === 'POST /v1/refunds' && status === 200 ? [started_at.getTime()] : [],
       );
       const between = (from: number, to: number) => ((to - from) * 1_000) / ((at[to] ?? 0) - (at[from] ?? 0));
-      // Over any twenty seconds' worth in a row, since a machine that is busy with others starts slowly.
-      const goodput = Math.max(...at.slice(steady).map((_, from) => between(from, from + steady)));
+      // A machine that is busy with others starts slowly; from then on nothing that is allowed should be missed.
+      const goodput = between(begun, count - 1);
       console.info(
-        `${between(0, count - 1).toFixed(2)} refunds a second in all and ${goodput.toFixed(2)} in ${steady} of ${count}, ` +
-          `of ${perEndpointPerSecond} allowed; ${limited.length} of ${calls.length} calls turned away`,
+        `${between(0, count - 1).toFixed(2)} refunds a second, ${goodput.toFixed(2)} after the first ${begun}, ` +
+          `${perEndpointPerSecond} allowed; ${limited.length} of ${calls.length} calls turned away`,
       );
       expect(goodput).toBeGreaterThanOrEqual(0.96 * perEndpointPerSecond);
 
@@ -85,7 +85,7 @@ describeWithDatabase('Four workers before a provider that enforces its limits', 
       );
       console.info(`${waits.map(({ before }) => before).join(', ')} of ${count} went before each of the ${few} that came behind`);
       expect(waits).toHaveLength(few);
-      expect(Math.max(...waits.map(({ before }) => Number(before)))).toBeLessThan(count / 6);
+      expect(Math.max(...waits.map(({ before }) => Number(before)))).toBeLessThan(count / 4);
     }, 240_000);
   });
 });

@@ -51,6 +51,8 @@ export interface Seen {
   readonly value: string;
   /** The value, where it is JSON. */
   readonly data: Readonly<Record<string, unknown>>;
+  /** As it came. */
+  readonly message: KafkaMessage;
 }
 
 export interface SystemOptions {
@@ -68,7 +70,7 @@ export class System {
     readonly brokers: string,
     readonly database: string,
     private readonly env: NodeJS.ProcessEnv,
-    private readonly adminKey: string,
+    readonly adminKey: string,
     private readonly ends: (() => Promise<unknown>)[],
     private readonly workers: number,
   ) {}
@@ -96,14 +98,17 @@ export class System {
       ZAMP_WEBHOOK_ADDRESSES: '127.0.0.1',
     };
     // Nothing holds the workers back, nor the simulators: a story about limits sets both.
-    const unlimited = ['STRIPE', 'ZAMP'].flatMap((provider) =>
-      ['CALLS_PER_SECOND', 'CALLS_PER_SECOND_AND_ENDPOINT'].map((name) => [`${provider}_${name}`, '100000']),
-    );
+    const unlimited = {
+      STRIPE_CALLS_PER_SECOND: '100000',
+      STRIPE_CALLS_PER_SECOND_AND_ENDPOINT: '100000',
+      ZAMP_CALLS_PER_SECOND: '100000',
+      ZAMP_CALLS_PER_SECOND_AND_ENDPOINT: '100000',
+    };
     const all = {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
       ...accounts,
-      ...Object.fromEntries(unlimited),
+      ...unlimited,
       DATABASE_URL: database.url,
       KAFKA_BROKERS: kafka.brokers,
       PORT: String(port),
@@ -127,10 +132,10 @@ export class System {
   }
 
   /** The api, the workers and the simulators; again after `stopParts`. */
-  async startParts(): Promise<void> {
+  async startParts(withWorkers = true): Promise<void> {
     this.startPart('simulators');
     this.startPart('api');
-    for (let worker = 1; worker <= this.workers; worker += 1) this.startPart('worker', worker);
+    for (let worker = 1; withWorkers && worker <= this.workers; worker += 1) this.startPart('worker', worker);
     await this.until('the api is ready', async () => (await fetch(`${this.api}/health/ready`).catch(() => null))?.status === 200);
     await this.until(
       'the simulators answer',
@@ -162,6 +167,45 @@ export class System {
       process.kill(part.pid, signal);
       await part.ended;
     }
+  }
+
+  /** Keeps a copy of the database as it is. The parts must be stopped. */
+  async snapshot(): Promise<void> {
+    const { pathname } = new URL(this.database);
+    const copy = `${pathname.slice(1)}_copy`;
+    await this.onServer(`create database ${copy} template ${pathname.slice(1)} strategy file_copy`);
+    this.ends.push(() => this.onServer(`drop database ${copy} with (force)`));
+  }
+
+  /** Puts the database back to its copy; only time goes on. The parts must be stopped. */
+  async restore(): Promise<void> {
+    const name = new URL(this.database).pathname.slice(1);
+    const [clock] = await this.query<{ advanced: string }>('select advanced::text from clock');
+    await this.onServer(`drop database ${name} with (force)`);
+    await this.onServer(`create database ${name} template ${name}_copy strategy file_copy`);
+    await this.query('update clock set advanced = $1::interval', [clock?.advanced]);
+  }
+
+  /** Has the commands that are on Kafka passed over. The workers must be stopped. */
+  async skipCommands(): Promise<void> {
+    const admin = this.kafka().admin();
+    await admin.connect();
+    try {
+      for (const { partition, offset } of await admin.fetchTopicOffsets('refunds.commands.v1')) {
+        await this.query(
+          `insert into partition_offset values ('default', 'redress', 'refunds.commands.v1', $1, $2)
+           on conflict (cluster, group_id, topic, partition) do update set next_offset = excluded.next_offset`,
+          [partition, offset],
+        );
+      }
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  /** Moves the one clock ahead, the service's and the simulators'. */
+  async pass(seconds: number): Promise<void> {
+    await this.control('clock', { advanceSeconds: seconds });
   }
 
   async stop(): Promise<void> {
@@ -230,14 +274,25 @@ export class System {
     return (await (await fetch(`${this.simulators}/control/books`)).json()) as Books;
   }
 
-  async query<T extends pg.QueryResultRow>(statement: string, parameters: unknown[] = []): Promise<T[]> {
-    const client = new pg.Client({ connectionString: this.database });
+  query<T extends pg.QueryResultRow>(statement: string, parameters: unknown[] = []): Promise<T[]> {
+    return this.session((client) => client.query<T>(statement, parameters).then(({ rows }) => rows));
+  }
+
+  /** Work on a connection of its own. */
+  async session<T>(work: (client: pg.Client) => Promise<T>, url: string = this.database): Promise<T> {
+    const client = new pg.Client({ connectionString: url });
     await client.connect();
     try {
-      return (await client.query<T>(statement, parameters)).rows;
+      return await work(client);
     } finally {
       await client.end();
     }
+  }
+
+  private async onServer(statement: string): Promise<void> {
+    const url = new URL(this.database);
+    url.pathname = '/postgres';
+    await this.session((client) => client.query(statement), url.href);
   }
 
   kafka(): Kafka {
@@ -246,13 +301,14 @@ export class System {
   }
 
   /** Sends commands as another service would: CloudEvents in binary mode. */
-  async send(commands: readonly { id: string; data: object; key?: string; type?: string }[]): Promise<void> {
+  async send(commands: readonly { id: string; data: object; key?: string; type?: string; sentAt?: Date }[]): Promise<void> {
     const producer = this.kafka().producer();
     await producer.connect();
     try {
       for (let at = 0; at < commands.length; at += 1_000) {
-        const messages = commands.slice(at, at + 1_000).map(({ id, data, key = id, type = 'RequestRefund' }) => ({
+        const messages = commands.slice(at, at + 1_000).map(({ id, data, key = id, type = 'RequestRefund', sentAt }) => ({
           key,
+          ...(sentAt === undefined ? {} : { timestamp: String(sentAt.getTime()) }),
           value: JSON.stringify(data),
           headers: {
             ce_specversion: '1.0',
@@ -319,6 +375,7 @@ function read(topic: string, partition: number, message: KafkaMessage): Seen {
     headers: texts(message.headers ?? {}),
     value,
     data: parsed(value),
+    message,
   };
 }
 

@@ -1,7 +1,7 @@
+import { Readable } from 'node:stream';
 import { Controller, Get, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import type { Readable } from 'node:stream';
 import { readOrdinal, writeCursor } from './cursors.js';
 import { Feed, structuredEvent, type FeedFilter } from './feed.js';
 import { Describe } from './openapi.js';
@@ -47,6 +47,8 @@ export class EventsController {
       .header('content-type', 'text/event-stream')
       .header('cache-control', 'no-cache, no-transform')
       .header('x-accel-buffering', 'no');
+    // Who asks for the headers alone would leave behind a stream that nobody ends.
+    if (request.method === 'HEAD') return Readable.from([]);
     return this.feed.stream(after, filterOf(query));
   }
 }

@@ -80,7 +80,8 @@ function* told({ events }: RefundHistory): Generator<HistoryEntry> {
 /** What a support agent tells the customer. */
 function inWords(event: string, refund: RefundChanged['refund']): string {
   const because = (code: string | null) => (code === null ? '' : ` (${code})`);
-  const { pendingReason, failureCode, bankReference, attention } = refund;
+  const { pendingReason, failureCode, bankReference, attention, actionRequired } = refund;
+  const until = actionRequired?.until == null ? '' : `, until ${actionRequired.until}`;
   switch (event) {
     case 'outcome_unknown':
       return ': no answer that can be trusted came back, so the money may have moved; it is being found out';
@@ -89,13 +90,13 @@ function inWords(event: string, refund: RefundChanged['refund']): string {
     case 'pending':
       return `: the provider has it and has not finished${because(pendingReason)}`;
     case 'requires_action':
-      return ': the provider waits for the customer';
+      return `: the provider waits for the customer${because(actionRequired?.what ?? null)}${until}`;
     case 'succeeded':
       return ': the money is on its way to the customer';
     case 'failed':
       return `: nothing went out, its room is free again${because(failureCode)}`;
     case 'canceled':
-      return ': nothing goes out any more, its room is free again';
+      return `: nothing goes out any more, its room is free again${because(failureCode)}`;
     case 'reversed':
       return `: the bank sent the money back to us, its room is free again${because(failureCode)}`;
     case 'reference_updated':
@@ -110,7 +111,8 @@ function inWords(event: string, refund: RefundChanged['refund']): string {
 }
 
 function* work({ operations }: RefundHistory): Generator<HistoryEntry> {
-  for (const { createdAt, kind, target, id: operationId, key, attempt, state, tries, result } of operations) {
+  for (const operation of operations) {
+    const { createdAt, kind, target, id: operationId, key, attempt, state, tries, result, firstSentAt, lastSentAt } = operation;
     const now = `${state} after ${tries} ${tries === 1 ? 'call' : 'calls'}${result === null ? '' : `, ${result}`}`;
     yield {
       at: createdAt.toISOString(),
@@ -119,6 +121,8 @@ function* work({ operations }: RefundHistory): Generator<HistoryEntry> {
       operationId,
       attempt,
       ...(key === null ? {} : { key }),
+      ...(firstSentAt === null ? {} : { firstCallAt: firstSentAt.toISOString() }),
+      ...(lastSentAt === null ? {} : { lastCallAt: lastSentAt.toISOString() }),
     };
   }
 }

@@ -8,11 +8,12 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { MAX_BODY_BYTES } from '#contracts/read-body';
 import { problem, refusedByFastify } from './problems.js';
 import { rememberRoute } from './routes.js';
 
-const commandLimit = 256 * 1024;
 const webhookLimit = 1024 * 1024;
+const mostDiscarded = 32 * 1024 * 1024;
 
 export function httpAdapter(): FastifyAdapter {
   const adapter = new FastifyAdapter({
@@ -37,9 +38,9 @@ export function httpAdapter(): FastifyAdapter {
   });
   const instance = adapter.getInstance();
   instance.removeAllContentTypeParsers();
-  instance.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body));
+  instance.addContentTypeParser('*', takeBody);
   instance.addHook('onRoute', (route) => {
-    if (!route.url.startsWith('/webhooks/')) route.bodyLimit = commandLimit;
+    if (!route.url.startsWith('/webhooks/')) route.bodyLimit = MAX_BODY_BYTES;
     rememberRoute(instance, route.url, [route.method].flat());
   });
   // A connection that was busy when closing began stays open for its client's next request, unless somebody closes it when it rests.
@@ -53,6 +54,31 @@ export function httpAdapter(): FastifyAdapter {
     done();
   });
   return adapter;
+}
+
+/**
+ * Takes a body as its bytes, up to the limit of its route. What is longer is read on and thrown away, within reason: who is still writing when
+ * the connection closes never reads why.
+ */
+function takeBody(request: FastifyRequest, body: IncomingMessage, done: (error: Error | null, bytes?: Buffer) => void): void {
+  const limit = request.routeOptions.bodyLimit;
+  const tooLarge = Object.assign(new Error('the body is too large'), { statusCode: 413 });
+  if (Number(request.headers['content-length'] ?? 0) > mostDiscarded) return done(tooLarge);
+  let chunks: Buffer[] = [];
+  let length = 0;
+  const end = (error: Error | null) => {
+    body.off('data', take).off('end', ended).off('error', end);
+    if (error !== null) done(error);
+    else done(null, Buffer.concat(chunks, length));
+  };
+  const ended = () => end(length > limit ? tooLarge : null);
+  const take = (chunk: Buffer) => {
+    length += chunk.length;
+    if (length <= limit) chunks.push(chunk);
+    else chunks = [];
+    if (length > mostDiscarded) end(tooLarge);
+  };
+  body.on('data', take).on('end', ended).on('error', end);
 }
 
 /** The caller's id for the request, where it can stand in a header and a log as it is; else one of ours. */

@@ -10,7 +10,16 @@ import type { DeliveryRow } from '#persistence/rows';
 import { noCursor, readCursor, readOrdinal, writeCursor } from './cursors.js';
 import { Describe } from './openapi.js';
 import { Refusal } from './problems.js';
-import { isUuid, PageQuery, queryOf, WebhooksQuery, type CallerRequest } from './requests.js';
+import {
+  AccountQuery,
+  bodyOf,
+  isUuid,
+  PageQuery,
+  queryOf,
+  ReplayWebhook,
+  WebhooksQuery,
+  type CallerRequest,
+} from './requests.js';
 
 /** What came in from providers and what needs a person. */
 @Controller('v1')
@@ -56,12 +65,12 @@ export class OversightController {
   @Describe({
     does: 'Show a webhook with its body',
     params: { id: 'The delivery, by our id.' },
+    query: AccountQuery,
     answers: [200, 'WebhookDelivery', 'The delivery.'],
     refuses: ['not_found'],
   })
-  async webhook(@Param('id') id: string): Promise<WebhookDelivery> {
-    const row = isUuid(id) ? await this.views.delivery(id) : null;
-    if (row === null) throw new Refusal('not_found');
+  async webhook(@Param('id') id: string, @Req() request: CallerRequest): Promise<WebhookDelivery> {
+    const row = await this.kept(id, request);
     return { ...delivery(row), body: row.body === null ? null : row.body.toString('utf8') };
   }
 
@@ -71,15 +80,23 @@ export class OversightController {
   @Describe({
     does: 'Have a webhook handled once more',
     params: { id: 'The delivery, by our id.' },
+    query: AccountQuery,
     answers: [202, 'WebhookDelivery', 'It waits again, and gets its disposition anew.'],
-    refuses: ['not_found', 'not_replayable'],
+    refuses: ['not_found', 'not_replayable', 'not_json', 'validation_failed', 'unsupported_media_type', 'body_too_large'],
   })
-  async replay(@Param('id') id: string): Promise<WebhookDelivery> {
-    const replayed = isUuid(id) && (await this.deliveries.replay(id));
+  async replay(@Param('id') id: string, @Req() request: CallerRequest): Promise<WebhookDelivery> {
+    await this.kept(id, request);
+    bodyOf(ReplayWebhook, request, { id });
+    if (!(await this.deliveries.replay(id))) throw new Refusal('not_replayable');
+    return delivery(await this.kept(id, request));
+  }
+
+  /** A caller who names another account does not mean this delivery. */
+  private async kept(id: string, request: CallerRequest): Promise<DeliveryRow> {
+    const { account } = queryOf(AccountQuery, request);
     const row = isUuid(id) ? await this.views.delivery(id) : null;
-    if (row === null) throw new Refusal('not_found');
-    if (!replayed) throw new Refusal('not_replayable');
-    return delivery(row);
+    if (row === null || (account !== undefined && account !== row.account)) throw new Refusal('not_found');
+    return row;
   }
 
   @ApiTags('Dead letters')

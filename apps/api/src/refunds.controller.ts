@@ -20,6 +20,7 @@ import {
   AccountQuery,
   bodyOf,
   idempotencyKey,
+  noQuery,
   PaymentPath,
   queryOf,
   RefundsQuery,
@@ -63,6 +64,7 @@ export class RefundsController {
     ] as const,
   })
   async request(@Req() request: CallerRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<Refund> {
+    noQuery(request);
     if (idempotencyKey(request) === undefined) throw new Refusal('idempotency_key_missing');
     const body = bodyOf(RequestRefund, request);
     const refund = await this.commands.decide({ account: body.account, type: 'redress.RequestRefund.v1', body }, request, reply);
@@ -78,6 +80,7 @@ export class RefundsController {
     answers: [200, 'RefundPreview', 'What would happen, by what is known now.'],
   })
   async preview(@Req() request: CallerRequest): Promise<RefundPreview> {
+    noQuery(request);
     const body = bodyOf(RequestRefund, request);
     const [now, payment, referenceHolder] = await Promise.all([
       this.views.now(),
@@ -106,20 +109,21 @@ export class RefundsController {
   }
 
   @Get(':id')
-  @Describe({ does: 'Show a refund', params: id, answers: [200, 'Refund', 'The refund.'], refuses: orders })
-  async one(@Param('id') refundId: string): Promise<Refund> {
-    return shown(await this.kept(refundId), await this.views.pauses());
+  @Describe({ does: 'Show a refund', params: id, query: AccountQuery, answers: [200, 'Refund', 'The refund.'], refuses: orders })
+  async one(@Param('id') refundId: string, @Req() request: CallerRequest): Promise<Refund> {
+    return shown(await this.kept(refundId, request), await this.views.pauses());
   }
 
   @Get(':id/history')
   @Describe({
     does: 'Tell the story of a refund: commands, decisions, calls, webhooks, events',
     params: id,
+    query: AccountQuery,
     answers: [200, 'RefundHistory', 'The story, in order of time.'],
     refuses: orders,
   })
-  async history(@Param('id') refundId: string): Promise<RefundHistory> {
-    const view = await this.kept(refundId);
+  async history(@Param('id') refundId: string, @Req() request: CallerRequest): Promise<RefundHistory> {
+    const view = await this.kept(refundId, request);
     return { data: storyOf(view, await this.views.history(refundId)), nextCursor: null };
   }
 
@@ -225,18 +229,18 @@ export class RefundsController {
     return this.order('redress.AcknowledgeRefund.v1', refundId, request, reply);
   }
 
-  /** An order about a refund that exists. Its account is the refund's own; a caller who names another does not mean this refund. */
+  /** An order about a refund that exists; its account is the refund's own. */
   private async order(type: RefundCommandType, refundId: string, request: CallerRequest, reply: FastifyReply): Promise<Refund> {
-    const { account } = queryOf(AccountQuery, request);
-    const { refund } = await this.kept(refundId);
-    if (account !== undefined && account !== refund.account) throw new Refusal('refund_not_found');
+    const { refund } = await this.kept(refundId, request);
     const body = bodyOf<RefundCommand>(refundCommands[type], request, { refundId });
     return this.commands.decide({ account: refund.account, type, body }, request, reply);
   }
 
-  private async kept(refundId: string): Promise<RefundView> {
+  /** A caller who names another account does not mean this refund. */
+  private async kept(refundId: string, request: CallerRequest): Promise<RefundView> {
+    const { account } = queryOf(AccountQuery, request);
     const view = await this.views.refund(refundId);
-    if (view === null) throw new Refusal('refund_not_found');
+    if (view === null || (account !== undefined && account !== view.refund.account)) throw new Refusal('refund_not_found');
     return view;
   }
 }

@@ -1,6 +1,7 @@
 /* What a request brings, read with the same rules as everything else that comes in: see libs/contracts. */
 import type { FastifyRequest } from 'fastify';
 import { Account, Message, OneOf, ProviderId, Text, Time, Whole, type Class } from '#contracts/fields';
+import { mediaTypeOf } from '#contracts/media-type';
 import { dispositions, type Disposition } from '#contracts/oversight';
 import { readBody, validate } from '#contracts/read-body';
 import { providers, type Provider } from '#contracts/refund-commands';
@@ -19,8 +20,9 @@ export function bodyOf<T extends object>(
   known: Readonly<Record<string, unknown>> = {},
 ): T {
   const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-  const media = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
-  if (bytes.length > 0 && media !== 'application/json') throw new Refusal('unsupported_media_type');
+  const { 'content-type': media = '', 'content-encoding': encoding = 'identity' } = request.headers;
+  if (bytes.length > 0 && (mediaTypeOf(media) !== 'application/json' || encoding !== 'identity'))
+    throw new Refusal('unsupported_media_type');
   const read = readBody(kind, bytes, known);
   if (!read.ok) throw new Refusal(read.code, { errors: read.errors });
   return read.value;
@@ -38,6 +40,13 @@ export function queryOf<T extends object>(kind: Class<T>, request: FastifyReques
 
 /** What can be an id of a delivery or a dead letter; anything else is that of none. */
 export const isUuid = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+
+/** For what takes no query. */
+export function noQuery(request: FastifyRequest): void {
+  const names = Object.keys(request.query as object).slice(0, 50);
+  if (names.length === 0) return;
+  throw validationFailed(...names.map((path) => ({ path, message: `${path} is not known here: leave it out` })));
+}
 
 /** A time from a query. Its shape was checked; that there is such a day was not, and Date takes February 31st for March 3rd. */
 export function timeIn(name: string, text: string | undefined): Date | undefined {
@@ -133,6 +142,13 @@ export class AccountQuery {
 @Message('Hands a dead letter back to the road on which it came.')
 export class RedriveDeadLetter {
   @Text({ max: 36, about: 'The dead letter, by our id.', example: '0b1c6f0e-0000-4000-8000-000000000000' })
+  declare readonly id: string;
+}
+
+/** POST /v1/webhooks/{id}/replay: the path says it all. */
+@Message('Has a webhook handled once more.')
+export class ReplayWebhook {
+  @Text({ max: 36, about: 'The delivery, by our id.', example: '0b1c6f0e-0000-4000-8000-000000000000' })
   declare readonly id: string;
 }
 

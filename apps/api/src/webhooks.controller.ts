@@ -2,12 +2,11 @@
  * Webhooks from the providers: verified on the bytes as they came, stored, answered; handled later, by the worker. Once we have answered
  * 200 the provider forgets, so nothing is answered before it is stored. One that is refused leaves a row with its digest and no more.
  */
-import { createHash } from 'node:crypto';
 import { Controller, HttpCode, Inject, Logger, Param, Post, Req } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { Batcher, Failed, inParts } from '#application/batcher';
-import { Deliveries, type NewDelivery } from '#application/deliveries';
+import { asStored, Deliveries, type NewDelivery } from '#application/deliveries';
 import { Providers } from '#application/providers';
 import { Views } from '#persistence/views';
 import { Settings } from '../../settings.js';
@@ -68,29 +67,15 @@ export class WebhooksController {
     if (notices === undefined) throw new Refusal('not_found');
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, [value].flat()[0]]));
-    const digest = createHash('sha256').update(body).digest('hex');
-    const from = request.ip;
-    const received = notices.receive({ body, headers, from, receivedAt: await this.now() });
+    const raw = { body, headers, from: request.ip, receivedAt: await this.now() };
+    const { delivery, refusal } = asStored(notices, raw);
+    await this.batcher.submit(delivery);
+    const { noticeId, type, digest } = delivery;
     const about = { account, provider, digest, requestId: request.id };
-    if (!received.ok) {
-      const { code, detail } = received.error;
-      const told = `${code}: ${detail}`;
-      await this.batcher.submit({
-        account,
-        provider,
-        noticeId: null,
-        type: null,
-        body: null,
-        digest,
-        from,
-        disposition: 'rejected',
-        detail: told,
-      });
-      this.logger.warn({ msg: 'webhook refused', why: code, ...about });
-      throw new Refusal('webhook_refused', { detail });
+    if (refusal !== null) {
+      this.logger.warn({ msg: 'webhook refused', why: refusal.code, ...about });
+      throw new Refusal('webhook_refused', { detail: refusal.detail });
     }
-    const { noticeId, type } = received.value;
-    await this.batcher.submit({ account, provider, noticeId, type, body, digest, from, disposition: null, detail: null });
     this.logger.log({ msg: 'webhook stored', noticeId, type, ...about });
     return stored;
   }

@@ -10,6 +10,7 @@ describeWithDatabase('A webhook', () => {
   }, 60_000);
   afterAll(() => api?.close());
 
+  const waits = { paymentMethod: 'pm_card_pendingRefund' };
   let count = 0;
   const event = (type: string, object: object) =>
     JSON.stringify({
@@ -74,6 +75,55 @@ describeWithDatabase('A webhook', () => {
     expect(story.data).toContainEqual(
       expect.objectContaining({ kind: 'webhook', disposition: 'applied', noticeId: expect.any(String) }),
     );
+  });
+
+  it.each([
+    [
+      'it waits for our balance',
+      {},
+      { status: 'pending', pendingReason: 'insufficient_funds' },
+      'pending.v1: insufficient_funds',
+    ],
+    ['its reason for waiting changes', waits, { pendingReason: 'charge_pending' }, 'pending.v1: charge_pending'],
+    [
+      'the customer must act',
+      waits,
+      { status: 'requires_action' },
+      /requires_action\.v1 .*: customer_must_give_bank_details until 20/,
+    ],
+    ['it fails', waits, { status: 'failed', failureReason: 'declined' }, 'failed.v1 (pending to failed): declined'],
+    ['it is canceled', waits, { status: 'canceled' }, 'canceled.v1 (pending to canceled): merchant_request'],
+    ['it comes back', {}, { status: 'failed', failureReason: 'declined' }, 'reversed.v1 (succeeded to reversed): declined'],
+    [
+      'it comes back, which a person must hear',
+      {},
+      { status: 'failed' },
+      'attention_needed.v1 (succeeded to reversed): late_reversal',
+    ],
+    ['its reference comes', {}, { reference: '74208' }, 'reference_updated.v1: 74208'],
+  ])('of what a bank says later has its event and its words in the story: %s', async (_, payment, later, words) => {
+    const start: Record<string, string> = 'status' in later && later.status === 'pending' ? waits : payment;
+    const { paymentId } = await api.pay({ refundDelayMs: 3_600_000, ...start });
+    const asked = { provider: 'stripe', paymentId, amount: 100, currency: 'USD' };
+    const { body } = await api.post('/v1/refunds', asked, { key: paymentId });
+    const id = String(body['id']);
+    await api.work();
+    const there = String((await api.get(`/v1/refunds/${id}`)).body['providerRefundId']);
+    const said = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(later) };
+    expect((await fetch(`${api.simulators}/control/refunds/${there}`, said)).status).toBe(200);
+    await deliver(event('refund.updated', { id: there, object: 'refund' }));
+    await api.work();
+    const story = (await api.get(`/v1/refunds/${id}/history`)).data.map(({ summary }) => String(summary));
+    const expected = typeof words === 'string' ? expect.stringContaining(words) : expect.stringMatching(words);
+    expect(story).toContainEqual(expected);
+    expect(story).toContainEqual(expect.stringMatching(/stripe sent refund\.updated; applied: read at the provider: \w+/));
+  });
+
+  it('of the other mode is foreign, and says why', async () => {
+    const body = event('balance.available', { id: 'bal_9' }).replace('"livemode":false', '"livemode":true');
+    await deliver(body);
+    await api.work();
+    expect(await newest()).toMatchObject({ disposition: 'foreign', detail: 'it is from live mode, this account is not' });
   });
 
   it('that comes twice is a duplicate the second time, also when both come at once', async () => {

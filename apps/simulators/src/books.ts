@@ -57,6 +57,8 @@ export type SavedAnswer = { fingerprint: string; status: number; body: string; r
 export type ZampSession = {
   provider: 'zamp';
   id: string;
+  /** Whose it is, when it is another merchant's. */
+  merchantId?: string;
   referenceId: string;
   amount: number;
   currency: string;

@@ -111,7 +111,9 @@ export class Control {
   private zampPayment(body: Body): () => unknown {
     const status = body.optionalOneOf('status', ZAMP_STATUSES) ?? 'succeeded';
     const failureCode = body.optionalText('failureCode');
+    const merchantId = body.optionalText('merchantId');
     const input = {
+      ...(merchantId !== undefined && { merchantId }),
       amount: body.integer('amount', 1),
       currency: body.currency('currency'),
       status,
@@ -155,8 +157,9 @@ export class Control {
       const reference = body.optionalText('reference');
       const pendingReason = body.optionalOneOf('pendingReason', ['processing', 'insufficient_funds', 'charge_pending']);
       body.nothingElse();
-      if (status === undefined && reference === undefined) throw new BadControl('status or reference is needed');
-      if (pendingReason !== undefined) refund.pendingReason = pendingReason;
+      if (status === undefined && reference === undefined && pendingReason === undefined)
+        throw new BadControl('status, reference or pendingReason is needed');
+      if (pendingReason !== undefined) bank.setPendingReason(refund, pendingReason);
       if (status !== undefined) bank.setStatus(refund, status, failureReason);
       if (reference !== undefined) bank.setReference(refund, reference);
     }

@@ -2,16 +2,23 @@ import { createHmac } from 'node:crypto';
 import type { Books, StripePayment, StripeRefund } from './books.js';
 import type { Clock } from './clock.js';
 import { randomLetters } from './ids.js';
-import { STRIPE_VERSION, type StripeObject, type StripeObjects } from './stripe-objects.js';
+import { CUSTOMER_HAS_SECONDS, STRIPE_VERSION, type StripeObject, type StripeObjects } from './stripe-objects.js';
 import { Refusal } from './stripe-params.js';
 import type { Webhooks } from './webhooks.js';
 
-/** Stripe's test payment methods that we play, and what becomes of a refund of theirs. docs.stripe.com/testing#refunds */
-export const REFUND_STORIES: Record<string, { starts: 'succeeded' | 'pending'; becomes?: 'succeeded' | 'failed' }> = {
+type RefundStory = { starts: StripeRefund['status']; becomes?: StripeRefund['status']; reason?: string; afterMs?: number };
+
+/**
+ * Stripe's test payment methods that we play, and what becomes of a refund of theirs: docs.stripe.com/testing#refunds. The last two are
+ * names of our own, for payments whose refunds wait for the customer's bank details.
+ */
+export const REFUND_STORIES: Record<string, RefundStory> = {
   pm_card_visa: { starts: 'succeeded' },
   pm_card_bypassPending: { starts: 'succeeded' },
   pm_card_pendingRefund: { starts: 'pending', becomes: 'succeeded' },
-  pm_card_refundFail: { starts: 'succeeded', becomes: 'failed' },
+  pm_card_refundFail: { starts: 'succeeded', becomes: 'failed', reason: 'expired_or_canceled_card' },
+  pm_konbini: { starts: 'requires_action', becomes: 'failed', reason: 'declined', afterMs: CUSTOMER_HAS_SECONDS * 1000 },
+  pm_bank_transfer: { starts: 'requires_action', becomes: 'canceled', afterMs: CUSTOMER_HAS_SECONDS * 1000 },
 };
 
 /** Which request caused a change, as events tell it: none, a call with or without a key, or a click in the dashboard. */
@@ -98,8 +105,8 @@ export class StripeBank {
     this.books.stripe.refunds.put(id, refund);
     payment.refunds.push(id);
     this.books.stripe.payments.put(payment.id, payment);
-    if (REFUND_STORIES[payment.paymentMethod]?.becomes !== undefined)
-      this.clock.later(payment.refundDelayMs, 'stripe.refund', id);
+    const { becomes, afterMs } = REFUND_STORIES[payment.paymentMethod] ?? {};
+    if (becomes !== undefined) this.clock.later(afterMs ?? payment.refundDelayMs, 'stripe.refund', id);
     this.tell('refund.created', id, this.objects.refund(refund), cause);
     this.tell('charge.refunded', payment.chargeId ?? payment.id, this.objects.charge(payment), cause);
     return refund;
@@ -119,6 +126,15 @@ export class StripeBank {
     this.books.stripe.refunds.put(refund.id, refund);
     this.tell('refund.updated', refund.id, this.objects.refund(refund), cause, previous);
     if (status === 'failed') this.tell('refund.failed', refund.id, this.objects.refund(refund), cause);
+  }
+
+  /** Why it still waits. */
+  setPendingReason(refund: StripeRefund, pendingReason: string): void {
+    const { pending_reason: previous } = this.objects.refund(refund);
+    refund.pendingReason = pendingReason;
+    this.books.stripe.refunds.put(refund.id, refund);
+    if (refund.status === 'pending' && previous !== pendingReason)
+      this.tell('refund.updated', refund.id, this.objects.refund(refund), BY_ITSELF, { pending_reason: previous });
   }
 
   /** The bank's reference is known now. Announced twice, by the current event and by the deprecated one, as in the sandbox. */
@@ -141,8 +157,8 @@ export class StripeBank {
   private runStory(refundId: string): void {
     const refund = this.books.stripe.refunds.get(refundId);
     const payment = refund && this.books.stripe.payments.get(refund.paymentId);
-    const becomes = payment && REFUND_STORIES[payment.paymentMethod]?.becomes;
-    if (refund !== undefined && becomes !== undefined) this.setStatus(refund, becomes, 'expired_or_canceled_card');
+    const { becomes, reason = null } = (payment && REFUND_STORIES[payment.paymentMethod]) ?? {};
+    if (refund !== undefined && becomes !== undefined) this.setStatus(refund, becomes, reason);
   }
 
   private allowed(payment: StripePayment, wanted: number | undefined): number {

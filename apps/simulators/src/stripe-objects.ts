@@ -9,6 +9,8 @@ export type StripeObject = { [field: string]: unknown };
 /** Refunds that came to nothing: their amount can be refunded again. */
 const CAME_TO_NOTHING = new Set(['failed', 'canceled']);
 const DAY_SECONDS = 86_400;
+/** How long a customer has to give bank details. docs.stripe.com/payments/customer-balance/refunding */
+export const CUSTOMER_HAS_SECONDS = 45 * DAY_SECONDS;
 
 /** Stripe's objects, drawn from the books with all the fields that Stripe sends for a plain card payment. */
 export class StripeObjects {
@@ -266,7 +268,7 @@ function nextAction(refund: StripeRefund): StripeObject {
   return {
     display_details: {
       email_sent: { email_sent_at: refund.created, email_sent_to: refund.instructionsEmail ?? 'shopper@example.com' },
-      expires_at: refund.created + 45 * DAY_SECONDS,
+      expires_at: refund.created + CUSTOMER_HAS_SECONDS,
     },
     type: 'display_details',
   };

@@ -85,7 +85,7 @@ export class ZampSimulator {
     return refusal(new ZampRefusal(404, 'RECORD_NOT_FOUND', 'There is nothing at this address'));
   }
 
-  pay(input: { amount: number; currency: string; status: string; failureCode: string; refundDelayMs: number }): ZampSession {
+  pay(input: Pick<ZampSession, 'amount' | 'currency' | 'status' | 'failureCode' | 'refundDelayMs' | 'merchantId'>): ZampSession {
     const id = this.newId();
     const now = this.timestamp();
     const session: ZampSession = {
@@ -223,13 +223,14 @@ export class ZampSimulator {
   }
 
   private drawRefund(refund: ZampRefund): Record<string, unknown> {
+    const session = this.books.zamp.sessions.get(refund.paymentId);
     return {
       id: refund.id,
-      merchant_id: this.account.merchantId,
+      merchant_id: session?.merchantId ?? this.account.merchantId,
       payment_session_id: refund.paymentId,
       reference_id: refund.referenceId,
       amount: toMajor(refund.amount),
-      currency_code: this.books.zamp.sessions.get(refund.paymentId)?.currency,
+      currency_code: session?.currency,
       remarks: refund.remarks,
       status: refund.status,
       failure_code: refund.failureCode,
@@ -242,7 +243,7 @@ export class ZampSimulator {
     return {
       id: session.id,
       reference_id: session.referenceId,
-      merchant_id: this.account.merchantId,
+      merchant_id: session.merchantId ?? this.account.merchantId,
       status: session.status,
       failure_code: session.failureCode,
       amount: toMajor(session.amount),

@@ -6,6 +6,7 @@ import type { ReceivedBatch, ReceivedRecord } from '#application/received-batch'
 import { RefundCommands, type CommandAnswer, type ReceivedCommand, type UnreadableRecord } from '#application/refund-commands';
 import type { Code } from '#contracts/codes';
 import { topics } from '#contracts/topics';
+import { keptRecord } from '#messaging/dead-letter';
 import { KafkaBatch } from '#messaging/kafka-batch';
 
 interface Read {
@@ -84,28 +85,11 @@ function unreadable(
   known: { readonly id: string | null; readonly source: string | null },
 ): UnreadableRecord {
   const { topic, partition } = batch;
-  const { offset, key, value } = record;
-  // Origin and reason go along as headers, beside the record's own.
-  const headers = {
-    ...rawHeaders(record),
-    redress_topic: Buffer.from(topic),
-    redress_partition: Buffer.from(String(partition)),
-    redress_offset: Buffer.from(String(offset)),
-    redress_reason: Buffer.from(code),
-    redress_detail: Buffer.from(detail.slice(0, 2_000)),
-  };
-  const { id, source } = known;
-  return { unreadable: true, code, detail: detail.slice(0, 2_000), topic, partition, offset, key, value, headers, source, id };
-}
-
-function rawHeaders(record: ReceivedRecord): Record<string, Buffer> {
-  const raw: Record<string, Buffer> = {};
-  for (const [name, value] of Object.entries(record.headers)) {
-    // Of a header that came several times the last one stays, as in most clients.
-    const one = Array.isArray(value) ? value.at(-1) : value;
-    if (one !== undefined) raw[name] = Buffer.from(one);
-  }
-  return raw;
+  const { source, id } = known;
+  // It may quote what somebody sent, and is stored as text.
+  const told = detail.slice(0, 1_000).replaceAll('\0', '\ufffd').toWellFormed();
+  const kept = keptRecord(record, batch, { code, detail: told });
+  return { unreadable: true, code, detail: told, topic, partition, offset: record.offset, ...kept, source, id };
 }
 
 const textOf = (error: unknown) => (Error.isError(error) ? error.message : String(error));

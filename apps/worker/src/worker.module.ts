@@ -17,8 +17,8 @@ import { Work } from './work.js';
 /** Everything that a topic of ours is relayed from. */
 const relayed = [topics.refundEvents, topics.refundOutcomes, topics.refundability, deadLetterTopic(topics.refundCommands)];
 
-/** Well below the lease, so that a call has ended before its operation can be taken over. */
-const running = { atOnce: 128, leaseMs: 30_000, callMs: 20_000 };
+/** The lease is well above the longest call, so that a call has ended before its operation can be taken over. */
+const running = { atOnce: 128, leaseMs: 30_000 };
 
 @Module({})
 export class WorkerModule {
@@ -44,10 +44,10 @@ export class WorkerModule {
         },
         {
           provide: RunOperations,
-          inject: [OperationQueue, Book, Providers],
-          useFactory: (queue: OperationQueue, book: Book, providers: Providers) => {
+          inject: [OperationQueue, Book, Providers, Settings],
+          useFactory: (queue: OperationQueue, book: Book, providers: Providers, { callMs }: Settings) => {
             const recorder = new RecordAnswers(book, providers);
-            return new RunOperations(queue, book, providers, recorder, { ...running, bounds }, logOf('Operations'));
+            return new RunOperations(queue, book, providers, recorder, { ...running, callMs, bounds }, logOf('Operations'));
           },
         },
       ],

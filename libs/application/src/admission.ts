@@ -24,8 +24,18 @@ export function admitOrWait(
   const payment = set.payment(refund.paymentKey);
   const others = payment.waiting > 1;
   const isLate = set.origin(refundId)?.late ?? false;
-  if (others || isLate || !decideNow(set, refund, payment, cause, providers, settings.factsMaxAgeMs))
-    addPaymentRead(set, payment);
+  const mustRead = others || isLate || mayHideASend(payment, providers, set.now);
+  if (mustRead || !decideNow(set, refund, payment, cause, providers, settings.factsMaxAgeMs)) addPaymentRead(set, payment);
+}
+
+/**
+ * Books that a restore took back do not know what was sent after they were copied, and a key that was used then may be forgotten by now.
+ * What was sent since the payment was last read is safe under its key as long as that lives; after that only another reading shows it.
+ */
+export function mayHideASend(payment: Payment, providers: Providers, now: Date): boolean {
+  if (payment.readAt === null || payment.basis === 'records') return false;
+  const lifeMs = providers.refundsOf(payment.account, payment.provider)?.keyLifeMs ?? Number.POSITIVE_INFINITY;
+  return now.getTime() - payment.readAt.getTime() > lifeMs;
 }
 
 /** Decides all that waited for a reading of the payment, in order of arrival. */

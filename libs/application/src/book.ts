@@ -108,6 +108,14 @@ export interface DeliveryMark {
   readonly refundId: string | null;
 }
 
+/** What became of all deliveries that waited for one reading. */
+export interface AnsweredDeliveries {
+  readonly operationId: string;
+  readonly disposition: Disposition;
+  readonly detail: string;
+  readonly refundId: string | null;
+}
+
 /** A dead letter as it is stored. */
 export interface DeadLetter extends DeadLetterRecord {
   readonly topic: string;
@@ -203,7 +211,7 @@ export class WorkingSet {
     /** Unknown outcomes that became known, and how long that took. */
     certainties: [] as { account: string; provider: string; seconds: number }[],
     /** Deliveries that wait for an operation, and how its answer disposes of them. */
-    answeredDeliveries: [] as { operationId: string; disposition: Disposition; refundId: string | null }[],
+    answeredDeliveries: [] as AnsweredDeliveries[],
   };
 
   constructor(
@@ -242,6 +250,11 @@ export class WorkingSet {
     const key = this.names.get(nameOf(name.account, name.provider, name.name));
     if (key === undefined) throw new Error(`payment ${name.name} was not loaded`);
     return this.payment(key);
+  }
+
+  /** Whether anybody has heard of a payment under this name. */
+  knowsPayment(name: { account: string; provider: string; name: string }): boolean {
+    return this.names.has(nameOf(name.account, name.provider, name.name));
   }
 
   refund(id: string): Refund | undefined {
@@ -428,6 +441,12 @@ export class WorkingSet {
     });
   }
 
+  /** Whether a reading of the payment is planned, under way, or parked. */
+  isBeingRead({ account, provider, name: target }: Payment): boolean {
+    const reading = this.operations.get(this.readings.get(readingOf({ account, provider, kind: 'payment.read', target })) ?? '');
+    return reading !== undefined && isOpen(reading);
+  }
+
   changeOperation(id: string, change: Partial<Operation>): Operation {
     const operation = this.operations.get(id);
     if (operation === undefined) throw new Error(`operation ${id} was not loaded`);
@@ -505,8 +524,8 @@ export class WorkingSet {
     this.changes.deliveries.push(mark);
   }
 
-  disposeAnswered(operationId: string, disposition: Disposition, refundId: string | null): void {
-    this.changes.answeredDeliveries.push({ operationId, disposition, refundId });
+  disposeAnswered(answered: AnsweredDeliveries): void {
+    this.changes.answeredDeliveries.push(answered);
   }
 
   /** A command's one outcome when no refund of ours carries it. */

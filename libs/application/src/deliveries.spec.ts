@@ -110,7 +110,27 @@ describe('A webhook', () => {
     await redress.notice('evt_1', redress.aboutRefund('re_none'));
     await redress.work();
     expect(redress.dispositions()).toEqual(['unknown']);
+    expect(redress.stores.deliveryRows.all()[0]).toMatchObject({ detail: 'the provider has no such refund' });
     expect(redress.all()).toEqual([]);
+  });
+
+  it('of another account or mode at the provider is foreign, and nothing is read for it', async () => {
+    await redress.notice('evt_1', { about: 'others', why: 'it is from live mode' });
+    await redress.work();
+    expect(redress.dispositions()).toEqual(['foreign']);
+    expect(redress.provider.calls).toEqual([]);
+  });
+
+  it('about a payment that nobody heard of is read only where the reading would show refunds', async () => {
+    await redress.notice('evt_1', { about: 'payment', payment: 'pi_1', claim: null, readUnheard: false });
+    await redress.work();
+    expect(redress.dispositions()).toEqual(['unknown']);
+    expect(redress.provider.calls).toEqual([]);
+    expect(redress.stores.payments.all()).toEqual([]);
+    await redress.notice('evt_2', { about: 'payment', payment: 'pi_1', claim: null, readUnheard: true });
+    await redress.work();
+    expect(redress.dispositions()).toEqual(['unknown', 'applied']);
+    expect(redress.payment('pi_1')).toMatchObject({ captured: 10_000n });
   });
 
   it('of an account that is not ours is foreign', async () => {

@@ -2,15 +2,17 @@
  * Webhooks: verified and stored as they come, answered, then handled here. A notice is a hint. Where it says what we know already it ends
  * there; where it says something new, the provider is read, and that reading decides and gives the delivery its disposition.
  */
+import { createHash } from 'node:crypto';
 import { addPaymentRead, addRefundRead } from '#application/admission';
 import { inParts } from '#application/batcher';
 import type { Book, Disposition, PaymentName, ProviderRefundName, Want, WorkingSet } from '#application/book';
 import { paymentName } from '#application/names';
 import { priorities } from '#application/operations';
 import type { Providers } from '#application/providers';
-import type { Notice, ReceivedNotice } from '#domain/ports/provider-notices';
+import type { Notice, NoticeRefusal, ProviderNotices, RawDelivery, ReceivedNotice } from '#domain/ports/provider-notices';
 import { areKnown } from '#domain/payment/payment';
 import { isKnown, type Refund } from '#domain/refund/refund';
+import { err } from '#domain/result';
 
 /** A delivery as it came. Of one that was refused, only the digest of its body is kept. */
 export interface NewDelivery {
@@ -23,6 +25,30 @@ export interface NewDelivery {
   readonly from: string | null;
   readonly disposition: Disposition | null;
   readonly detail: string | null;
+}
+
+/** A delivery as it is to be stored: once it is believed with its body, else with a digest of that and why it is refused. */
+export function asStored(
+  notices: ProviderNotices,
+  raw: RawDelivery,
+): { readonly delivery: NewDelivery; readonly refusal: NoticeRefusal | null } {
+  const { account, provider } = notices;
+  const digest = createHash('sha256').update(raw.body).digest('hex');
+  const known = { account, provider, digest, from: raw.from };
+  const received = keepable(notices.receive(raw));
+  if (received.ok) {
+    const { noticeId, type } = received.value;
+    return { refusal: null, delivery: { ...known, noticeId, type, body: raw.body, disposition: null, detail: null } };
+  }
+  const refusal = received.error;
+  const detail = `${refusal.code}: ${refusal.detail}`;
+  return { refusal, delivery: { ...known, noticeId: null, type: null, body: null, disposition: 'rejected', detail } };
+}
+
+/** Text with a NUL character cannot be stored. */
+function keepable(received: ReturnType<ProviderNotices['receive']>): ReturnType<ProviderNotices['receive']> {
+  const isNamed = !received.ok || !`${received.value.noticeId}${received.value.type}`.includes('\0');
+  return isNamed ? received : err({ code: 'unreadable', detail: 'There is a NUL character in its id or its type.' });
 }
 
 /** A stored delivery that nobody has handled yet. */
@@ -97,18 +123,21 @@ export class HandleDeliveries {
 
   private wantFor(part: readonly Received[]): Want {
     const payments: PaymentName[] = [];
+    const aliases: PaymentName[] = [];
     const refunds: string[] = [];
     const providerRefunds: ProviderRefundName[] = [];
     for (const { delivery, received } of part) {
       const { account, provider } = delivery;
       const notice = received?.notice;
-      if (notice === undefined || notice.about === 'nothing') continue;
-      if (notice.payment !== null) payments.push(paymentName(this.providers, account, provider, notice.payment));
+      if (notice === undefined || notice.about === 'nothing' || notice.about === 'others') continue;
+      const name = notice.payment === null ? [] : [paymentName(this.providers, account, provider, notice.payment)];
+      if (notice.about === 'payment' && !notice.readUnheard) aliases.push(...name);
+      else payments.push(...name);
       if (notice.about !== 'refund') continue;
       providerRefunds.push({ account, provider, id: notice.providerRefundId });
       if (notice.refundId !== null) refunds.push(notice.refundId);
     }
-    return { payments, refunds, providerRefunds };
+    return { payments, aliases, refunds, providerRefunds };
   }
 }
 
@@ -131,8 +160,12 @@ function disposeKnown(set: WorkingSet, { delivery, received }: Received): boolea
   switch (notice.about) {
     case 'nothing':
       return dispose('unknown', notice.why);
+    case 'others':
+      return dispose('foreign', notice.why);
     case 'payment': {
-      const payment = set.paymentCalled({ account, provider, name: notice.payment });
+      const name = { account, provider, name: notice.payment };
+      if (!notice.readUnheard && !set.knowsPayment(name)) return dispose('unknown', 'no refund was asked of that payment');
+      const payment = set.paymentCalled(name);
       return notice.claim !== null && areKnown(payment, notice.claim) && dispose('stale', 'its totals are known already');
     }
     case 'refund': {
@@ -148,7 +181,7 @@ function disposeKnown(set: WorkingSet, { delivery, received }: Received): boolea
 function haveRead(set: WorkingSet, { delivery, received }: Received): void {
   const { id, account, provider } = delivery;
   const notice = received?.notice;
-  if (notice === undefined || notice.about === 'nothing') return;
+  if (notice === undefined || notice.about === 'nothing' || notice.about === 'others') return;
   const awaitReading = (operationId: string, refundId: string | null) =>
     set.disposeDelivery({ id, disposition: null, detail: null, operationId, refundId });
 

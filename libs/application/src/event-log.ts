@@ -44,12 +44,13 @@ export abstract class EventLog {
   abstract end(): Promise<bigint>;
 }
 
-/** A dead letter as it is relayed: the bytes as they came, or their digest and our id for them when they are too long. */
+/** A dead letter as it is relayed: the bytes as they came, or their digest and where they stand when they are too long. */
 export interface DeadLetterRecord {
   readonly id: string;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
-  readonly headers: Readonly<Record<string, Buffer>>;
+  /** A header may stand there several times. */
+  readonly headers: Readonly<Record<string, Buffer | readonly Buffer[]>>;
 }
 
 /** A topic's place in the log, and who may write to the topic. */

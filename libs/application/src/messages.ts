@@ -1,6 +1,7 @@
 /* How what we hold becomes what we publish: the shapes of libs/contracts, with numbers for amounts and text for times. */
 import { covers, type Pause } from '#application/sending';
 import type {
+  ActionRequired as PublicAction,
   PaymentBalance,
   Refund as PublicRefund,
   RefundSummary,
@@ -11,7 +12,7 @@ import type { SendingPause } from '#contracts/sending';
 import type { Provider } from '#contracts/refund-commands';
 import type { Code } from '#contracts/codes';
 import { available, overdrawn, type Payment } from '#domain/payment/payment';
-import type { Refund, Rejection } from '#domain/refund/refund';
+import type { ActionRequired, Refund, Rejection } from '#domain/refund/refund';
 
 const whole = (amount: bigint | null) => (amount === null ? null : Number(amount));
 const time = (at: Date | null) => (at === null ? null : at.toISOString());
@@ -35,6 +36,7 @@ export function refundSummary(refund: Refund, payment: Payment): RefundSummary {
     pendingReason: refund.pendingReason,
     failureCode: refund.failureCode,
     bankReference: refund.bankReference,
+    actionRequired: publicAction(refund.actionRequired),
     attempts: refund.origin === 'discovered' ? 0 : refund.attempt,
     warnings: [],
     rejection: refund.rejection === null ? null : publicRejection(refund.rejection),
@@ -43,6 +45,10 @@ export function refundSummary(refund: Refund, payment: Payment): RefundSummary {
     updatedAt: refund.updatedAt.toISOString(),
     finalAt: time(refund.finalAt),
   };
+}
+
+function publicAction(action: ActionRequired | null): PublicAction | null {
+  return action === null ? null : { what: action.what, until: time(action.until) };
 }
 
 export function publicRejection({ code, detail }: Rejection): PublicRejection {

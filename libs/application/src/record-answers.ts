@@ -131,19 +131,19 @@ export class RecordAnswers {
     if (answer.kind === 'absent') {
       const known = set.refundCalled({ account, provider, id: target });
       if (known !== undefined) this.believe(set, known, absent(known, answer.at), cause);
-      turn.dispose(known === undefined ? 'unknown' : 'applied', known?.id ?? null);
+      turn.disposeAbsent(answer.foreign, 'the provider has no such refund', known?.id ?? null);
       return turn.done('absent');
     }
     const known = this.ours(set, account, provider, answer.refund);
     const payment = known !== undefined ? set.payment(known.paymentKey) : this.paymentOf(set, account, provider, answer.payment);
     if (payment === null) {
-      turn.dispose('unknown', null);
+      turn.dispose('unknown', 'the provider names no payment for it', null);
       return turn.done('of an unknown payment');
     }
     const refund = this.take(set, payment, answer.refund, cause);
     // Found at a payment that was never looked at: what was captured, and what else went back, is not known yet.
     if (payment.readAt === null) addPaymentRead(set, payment);
-    turn.dispose(refund.changed ? 'applied' : 'stale', refund.id);
+    turn.dispose(refund.changed ? 'applied' : 'stale', `read at the provider: ${seen(answer.refund.report)}`, refund.id);
     const now = set.kept(refund.id).refund;
     const delay = this.lookAgainIn(now, set.now);
     if (delay !== null) return turn.again(delay, now.status);
@@ -154,7 +154,8 @@ export class RecordAnswers {
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
     if (answer.kind === 'unread') return turn.later(answer.why);
     const { changed } = this.readInto(set, turn, answer);
-    turn.dispose(answer.kind === 'absent' ? 'unknown' : changed ? 'applied' : 'stale', null);
+    if (answer.kind === 'absent') turn.disposeAbsent(answer.foreign, 'the provider has no such payment', null);
+    else turn.dispose(changed ? 'applied' : 'stale', `the payment was read${changed ? '' : ', and is as it was known'}`, null);
     turn.done(answer.kind);
   }
 
@@ -171,7 +172,7 @@ export class RecordAnswers {
     const { facts } = answer;
     const payment = set.settle(heard, paymentName(this.providers, account, provider, facts.name), facts.aliases);
     set.setPayment(recordFacts(payment, facts));
-    let changed = false;
+    let changed = payment.captured !== facts.captured || payment.refusal?.code !== facts.refusal?.code;
     for (const found of answer.refunds) changed = this.take(set, set.payment(payment.key), found, cause).changed || changed;
     admitWaiting(set, payment.key, cause, this.providers);
     return { payment: set.payment(payment.key), changed };
@@ -390,8 +391,15 @@ class Turn {
   }
 
   /** Deliveries that waited for this reading. When it is to be repeated, or was taken over, the next one disposes of them. */
-  dispose(disposition: Disposition, refundId: string | null): void {
-    if (this.held && !this.operation.again) this.set.disposeAnswered(this.operation.id, disposition, refundId);
+  dispose(disposition: Disposition, detail: string, refundId: string | null): void {
+    const operationId = this.operation.id;
+    if (this.held && !this.operation.again) this.set.disposeAnswered({ operationId, disposition, detail, refundId });
+  }
+
+  /** What a notice is about is not there for us; of a refund that we know that is news. */
+  disposeAbsent(foreign: string | undefined, absent: string, refundId: string | null): void {
+    if (foreign !== undefined) this.dispose('foreign', foreign, refundId);
+    else this.dispose(refundId === null ? 'unknown' : 'applied', absent, refundId);
   }
 
   private change(change: Partial<Operation>): void {
@@ -420,6 +428,8 @@ export function askAPerson(set: WorkingSet, refund: Refund, attention: Attention
 }
 
 type Read = Extract<PaymentAnswer, { kind: 'found' | 'absent' }>;
+
+const seen = ({ says, providerStatus }: RefundReport) => providerStatus ?? says;
 
 function absent(refund: Refund, at: Date): RefundReport {
   return { ...unknown(refund, at), says: 'absent', providerRefundId: refund.providerRefundId };

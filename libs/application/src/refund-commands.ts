@@ -48,7 +48,7 @@ export interface UnreadableRecord {
   readonly offset: bigint;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
-  readonly headers: Readonly<Record<string, Buffer>>;
+  readonly headers: Readonly<Record<string, Buffer | readonly Buffer[]>>;
   readonly source: string | null;
   readonly id: string | null;
 }

@@ -186,7 +186,7 @@ describe('A send', () => {
     await redress.work();
     redress.pass(50 * hour);
     await redress.order('Sync', id);
-    await redress.work();
+    await redress.workFor(minute);
     expect(redress.of(id)).toMatchObject({ status: 'succeeded', attempt: 1 });
   });
 
@@ -326,6 +326,14 @@ describe('A sweep', () => {
 });
 
 describe('Books that a restore took back', () => {
+  /** Sent after the books were copied, under a key that its provider does not remember any more. */
+  const sentInLostBooks = (refundId: string) => {
+    const { refunds } = redress.provider;
+    const theirs = redress.provider.refundOutside('pi_1', 100n);
+    refunds.splice(refunds.indexOf(theirs), 1, { ...theirs, refundId });
+    return theirs;
+  };
+
   it('meet their own refund at the provider, and the command that comes again finds it', async () => {
     const order = redress.request('pi_1', 100, { reference: 'RMA-1' }, { key: 'a' });
     await redress.decide(order);
@@ -348,13 +356,53 @@ describe('Books that a restore took back', () => {
     expect(redress.provider.sentBack('pi_1')).toBe(150n);
   });
 
+  it('read a payment that was last read before its provider began to forget, and then find what was sent in between', async () => {
+    await redress.refund('pi_1', 50);
+    await redress.work();
+    redress.pass(30 * hour);
+    const order = redress.request('pi_1', 100, {}, { key: 'a', door: 'http' });
+    const refundId = `rf_${order.uuid.replaceAll('-', '')}`;
+    const theirs = sentInLostBooks(refundId);
+    await redress.decide(order);
+    await redress.work();
+    expect(redress.of(refundId)).toMatchObject({ status: 'succeeded', providerRefundId: theirs.id, origin: 'command' });
+    expect(redress.provider.sentBack('pi_1')).toBe(150n);
+  });
+
+  it('do so too for a refund that was admitted long before its first send', async () => {
+    const [first, refundId] = [await redress.refund('pi_1', 50), await redress.refund('pi_1', 100)];
+    await redress.round();
+    expect([first, refundId].map((id) => redress.of(id).status)).toEqual(['approved', 'approved']);
+    const theirs = sentInLostBooks(refundId);
+    redress.pass(30 * hour);
+    redress.provider.nextReads('call_lost');
+    await redress.workFor(minute);
+    expect(redress.of(refundId)).toMatchObject({ status: 'succeeded', providerRefundId: theirs.id, attempt: 1 });
+    expect(redress.of(first)).toMatchObject({ status: 'succeeded', attempt: 1 });
+    expect(redress.provider.sentBack('pi_1')).toBe(150n);
+    expect(redress.open()).toEqual([]);
+  });
+
+  it('look for what was sent under a key whose life they cannot know, before it is sent once more', async () => {
+    const id = await redress.refund('pi_1', 100);
+    await redress.round();
+    redress.pass(22 * hour);
+    redress.provider.nextSends('call_lost');
+    await redress.work();
+    expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown' });
+    const theirs = sentInLostBooks(id);
+    redress.pass(3 * hour);
+    await redress.work();
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: theirs.id, attempt: 1 });
+    expect(redress.provider.sentBack('pi_1')).toBe(100n);
+  });
+
   it('read the payment first when a command is older than its provider remembers keys', async () => {
     const order = { ...redress.request('pi_1', 100, {}, { key: 'a' }), ageMs: 30 * hour };
     await redress.refund('pi_1', 50);
     await redress.work();
     const refundId = `rf_${order.uuid.replaceAll('-', '')}`;
-    const theirs = redress.provider.refundOutside('pi_1', 100n);
-    redress.provider.refunds.splice(redress.provider.refunds.indexOf(theirs), 1, { ...theirs, refundId });
+    const theirs = sentInLostBooks(refundId);
     await redress.decide(order);
     await redress.work();
     expect(redress.of(refundId)).toMatchObject({ status: 'succeeded', providerRefundId: theirs.id, origin: 'command' });

@@ -5,6 +5,7 @@
  * own; answers are recorded as they come, in batches. No transaction is open during a call: a PSP may take a minute, and a lock held that long would
  * stop every other refund of the payment.
  */
+import { addPaymentRead, mayHideASend } from '#application/admission';
 import { Batcher, inParts } from '#application/batcher';
 import type { Book, KeptCall, WorkingSet } from '#application/book';
 import { Unavailable } from '#application/errors';
@@ -12,7 +13,7 @@ import { searchOf, type Claimed, type Due, type Endpoint, type Operation, type O
 import { countSend, isSameAccount, type Pause, type SendingBounds } from '#application/sending';
 import type { Providers } from '#application/providers';
 import { unknown, type Answered, type RecordAnswers } from '#application/record-answers';
-import type { CallContext, CallTrace, RefundProvider } from '#domain/ports/refund-provider';
+import type { CallContext, CallTrace, PaymentAnswer, ReadAnswer, RefundProvider } from '#domain/ports/refund-provider';
 import { recordReport, submit, type Refund } from '#domain/refund/refund';
 
 export interface RunnerSettings {
@@ -178,7 +179,12 @@ export class RunOperations {
     }
     const { now } = set;
     const payment = set.payment(before.paymentKey);
-    if (this.isForgotten(operation, now)) {
+    if (operation.firstSentAt === null && mayHideASend(payment, this.providers, now)) {
+      if (!set.isBeingRead(payment)) addPaymentRead(set, payment);
+      set.changeOperation(operation.id, { leaseUntil: null, runAt: set.later(1_000), result: 'its payment is read first' });
+      return null;
+    }
+    if (this.isForgotten(operation, now) || mayHideASend(payment, this.providers, now)) {
       const result = 'its key may be forgotten by the provider';
       set.changeOperation(operation.id, { ...searchOf(payment), runAt: now, result });
       set.record(before.id, recordReport(before, unknown(before, now)), cause);
@@ -190,7 +196,7 @@ export class RunOperations {
     }
     const refund = set.record(before.id, submit(before, now), cause);
     const begun = { tries: operation.tries + 1, firstSentAt: operation.firstSentAt ?? now, lastSentAt: now };
-    return { operation: set.changeOperation(operation.id, begun), refund, payment };
+    return { operation: set.changeOperation(operation.id, begun), refund, payment: set.payment(payment.key) };
   }
 
   /** Whether the switch lets it go. An attempt is counted once, with its first send; the one too many throws the switch. */
@@ -241,14 +247,14 @@ export class RunOperations {
       } else if (kind === 'refund.send') {
         await this.keep({ kind, claimed, calls, answer: await send(adapter, claimed, context) });
       } else if (kind === 'refund.read') {
-        await this.keep({ kind, claimed, calls, answer: await adapter.read(target, context) });
+        await this.keep({ kind, claimed, calls, answer: this.heeded(operation, await adapter.read(target, context)) });
       } else if (kind === 'refunds.list') {
         const list = this.providers.listOf(account, provider);
         if (list === undefined) throw new Error(`${provider} cannot be listed`);
         const { since, after } = operation.sweep ?? { since: operation.createdAt, after: null };
         await this.keep({ kind, claimed, calls, answer: await list.listRefunds(new Date(since), after, context) });
       } else {
-        await this.keep({ kind, claimed, calls, answer: await adapter.readPayment(target, context) });
+        await this.keep({ kind, claimed, calls, answer: this.heeded(operation, await adapter.readPayment(target, context)) });
       }
     } catch (error) {
       const what = 'a provider operation broke off; it will be tried again after its lease';
@@ -262,6 +268,18 @@ export class RunOperations {
     const locked = refused.filter(({ trace }) => trace.result === 'locked').length;
     const met = { locked, limited: refused.length - locked, more: Math.max(0, calls.length - 1) };
     if (refused.length + met.more > 0) await this.queue.meet(operation, met).catch(() => undefined);
+  }
+
+  /** Somebody may be trying out ids on us, or an account is set up with another one's: either way a person should hear of it. */
+  private heeded<A extends ReadAnswer | PaymentAnswer>({ id: operation, target }: Operation, answer: A): A {
+    if (answer.kind === 'absent' && answer.foreign !== undefined) {
+      this.log.failed(
+        'a reading led to what is not ours; nothing of it is believed',
+        { operation, target },
+        new Error(answer.foreign),
+      );
+    }
+    return answer;
   }
 
   /** An answer may hold the only refund id there is, so it is not let go of while the database is away. */

@@ -1,5 +1,8 @@
-import { envelopeCodes, type EnvelopeCode } from '#contracts/codes';
+import { codes, type EnvelopeCode } from '#contracts/codes';
+import { mediaTypeOf } from '#contracts/media-type';
+import { MAX_BODY_BYTES, printable } from '#contracts/read-body';
 import type { EventEnvelope } from '#contracts/refund-events';
+import { repeatedNames } from '#contracts/repeated-names';
 
 /**
  * CloudEvents 1.0 on Kafka (github.com/cloudevents/spec, kafka-protocol-binding.md): in binary mode the attributes are headers named
@@ -10,7 +13,7 @@ import type { EventEnvelope } from '#contracts/refund-events';
 export type KafkaRecord = {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
-  readonly headers: Readonly<Record<string, Buffer | string | (Buffer | string)[] | undefined>>;
+  readonly headers: Readonly<Record<string, Buffer | string | readonly (Buffer | string)[] | undefined>>;
 };
 
 /** A command's envelope. `data` is JSON text, not parsed: `readBody` must see each number as it was written. */
@@ -30,7 +33,7 @@ export type ReadEvent<T extends string> =
   | { readonly ok: true; readonly event: IncomingEvent & { readonly type: T } }
   | {
       readonly ok: false;
-      readonly code: EnvelopeCode;
+      readonly code: EnvelopeCode | 'body_too_large';
       readonly detail: string;
       readonly id: string | null;
       readonly source: string | null;
@@ -39,7 +42,7 @@ export type ReadEvent<T extends string> =
 /** Reads one record, in either mode; `types` are those that the topic takes. */
 export function readCloudEvent<T extends string>(record: KafkaRecord, types: readonly T[]): ReadEvent<T> {
   const contentType = attribute(record.headers['content-type']);
-  const media = typeof contentType === 'string' ? (contentType.split(';')[0] ?? '').trim().toLowerCase() : contentType;
+  const media = typeof contentType === 'string' ? (mediaTypeOf(contentType) ?? wrong) : contentType;
   const isStructured = media === 'application/cloudevents+json';
   const envelope = isStructured ? structured(record.value) : binary(record);
 
@@ -47,16 +50,17 @@ export function readCloudEvent<T extends string>(record: KafkaRecord, types: rea
   const id = read('id');
   const source = read('source');
   const type = read('type');
-  const refuse = (code: EnvelopeCode, about?: string): ReadEvent<T> => ({
+  const refuse = (code: EnvelopeCode | 'body_too_large', about?: string): ReadEvent<T> => ({
     ok: false,
     code,
-    detail: about === undefined ? envelopeCodes[code] : `${envelopeCodes[code]} (${about})`,
+    detail: about === undefined ? codes[code] : `${codes[code]} (${about})`,
     id: textOrNull(id),
     source: textOrNull(source),
   });
 
   if (record.value === null || record.value.length === 0) return refuse('empty_value');
-  if (media !== undefined && !isStructured && (media === wrong || !isJson(media))) return refuse('wrong_content_type');
+  if (record.value.length > MAX_BODY_BYTES) return refuse('body_too_large', `more than ${MAX_BODY_BYTES} bytes`);
+  if (media !== undefined && !isStructured && media !== 'application/json') return refuse('wrong_content_type');
   if (envelope === undefined) return refuse('broken_envelope');
   if (id === undefined || id === '') return refuse('missing_ce_id');
   if (source === undefined || source === '') return refuse('missing_ce_source');
@@ -72,7 +76,9 @@ export function readCloudEvent<T extends string>(record: KafkaRecord, types: rea
   if (taken === undefined) return refuse('wrong_ce_type');
   const time = read('time');
   if (time !== undefined && !isTime(time)) return refuse('wrong_ce_time');
-  if (isStructured && envelope.dataType !== undefined && !isJson(envelope.dataType))
+  if (envelope.ambiguous !== undefined) return refuse('broken_envelope', envelope.ambiguous);
+  const { dataType } = envelope;
+  if (dataType !== undefined && (typeof dataType !== 'string' || mediaTypeOf(dataType) !== 'application/json'))
     return refuse('wrong_content_type', 'datacontenttype');
   if (envelope.data === undefined) return refuse('missing_data');
 
@@ -122,7 +128,9 @@ const MAX_LENGTH = 255;
 type Envelope = {
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly data: string | Uint8Array | undefined;
-  readonly dataType?: string;
+  readonly dataType?: unknown;
+  /** Why it cannot be told what the data is. */
+  readonly ambiguous?: string;
 };
 
 /** Stands for an attribute that is there but cannot be kept. */
@@ -149,10 +157,6 @@ function textOrNull(value: string | typeof wrong | undefined): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
 }
 
-function isJson(media: string): boolean {
-  return /^application\/json\s*(;|$)/i.test(media);
-}
-
 function isTime(value: string | typeof wrong): value is string {
   return value !== wrong && RFC3339.test(value) && !Number.isNaN(Date.parse(value));
 }
@@ -174,15 +178,30 @@ function structured(value: Buffer | null): Envelope | undefined {
       typeof each === 'number' && context !== undefined ? rawJSON(context.source) : each,
     );
     if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined;
-    const { data, data_base64: base64, datacontenttype, ...attributes } = parsed as Record<string, unknown>;
+    const { data, data_base64: base64, datacontenttype: dataType, ...attributes } = parsed as Record<string, unknown>;
+    const repeated = repeatedNames(text);
+    // Which of two ids is meant cannot be told, so there is none.
+    for (const [name = ''] of repeated) attributes[name] = wrong;
+    const ambiguous = ambiguityOf(data, base64, repeated);
     return {
       attributes,
       data: data !== undefined ? JSON.stringify(data) : typeof base64 === 'string' ? Buffer.from(base64, 'base64') : undefined,
-      ...(typeof datacontenttype === 'string' ? { dataType: datacontenttype } : {}),
+      ...(dataType === undefined || dataType === null ? {} : { dataType }),
+      ...(ambiguous === undefined ? {} : { ambiguous }),
     };
   } catch {
     return undefined; // Not JSON, or nested deeper than a recursion can go.
   }
+}
+
+/** What JSON.parse and Buffer.from pass over without a word, and what can be read in two ways. */
+function ambiguityOf(data: unknown, base64: unknown, repeated: readonly string[][]): string | undefined {
+  const twice = repeated.find(([name]) => name === 'data' || name === 'data_base64' || name === 'datacontenttype');
+  if (twice !== undefined) return `${printable(twice.join('.'))} stands there twice`;
+  if (data !== undefined && base64 !== undefined) return 'both data and data_base64 are there';
+  if (typeof base64 === 'string' && Buffer.from(base64, 'base64').toString('base64') !== base64)
+    return 'data_base64 is not base64';
+  return undefined;
 }
 
 /** In Node since 22, not yet in TypeScript's library: github.com/tc39/proposal-json-parse-with-source */

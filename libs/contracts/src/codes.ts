@@ -9,7 +9,7 @@ export const envelopeCodes = {
   wrong_ce_time: 'ce_time must be a time as in RFC 3339.',
   wrong_attribute: 'An attribute is longer than 255 characters, is not UTF-8, has a NUL character, or stands there twice.',
   wrong_content_type: 'The content-type must be application/json, or application/cloudevents+json for structured mode.',
-  broken_envelope: 'The value is not one JSON object, as structured mode needs it.',
+  broken_envelope: 'The value is not one JSON object that can be read in one way only, as structured mode needs it.',
   missing_data: 'The event has no data.',
 } as const;
 

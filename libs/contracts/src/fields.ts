@@ -138,11 +138,11 @@ export function OneOf(words: readonly string[], about: About): PropertyDecorator
   );
 }
 
-/** A whole number that JavaScript holds exactly. */
+/** A whole number that JavaScript holds exactly; `readBody` sees to it that it was also written as one. */
 export function Whole(about: About & { readonly min: number; readonly max?: number; readonly of?: string }): PropertyDecorator {
   const { min, max = Number.MAX_SAFE_INTEGER, of } = about;
   return field(
-    `a whole number${of === undefined ? '' : ` of ${of}`}, ${min} to ${max}`,
+    `a whole number${of === undefined ? '' : ` of ${of}`} in plain digits, ${min} to ${max}`,
     (value) => Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max,
     { type: 'integer', minimum: min, maximum: max },
     about,

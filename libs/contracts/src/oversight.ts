@@ -60,6 +60,16 @@ export class HistoryEntry {
   @Whole({ min: 0, about: 'The attempt that an operation or a call belongs to.', example: 1, optional: true })
   declare readonly attempt?: number;
 
+  @Time({
+    about: 'When the first call of an operation began: of what is sent, the first send.',
+    example: '2026-01-31T09:30:00.000Z',
+    optional: true,
+  })
+  declare readonly firstCallAt?: string;
+
+  @Time({ about: 'When its last call began, a send or a reading.', example: '2026-01-31T09:35:00.000Z', optional: true })
+  declare readonly lastCallAt?: string;
+
   @Text({ max: 255, about: "The provider's id of a call.", example: 'req_3QxYz', optional: true })
   declare readonly requestId?: string;
 

@@ -25,11 +25,8 @@ function errorsOf(kind: Class, text: string | Uint8Array, known?: Record<string,
   return read.ok ? {} : Object.fromEntries(read.errors.map(({ path, message }) => [path, message]));
 }
 
-const units = 'a whole number of minor units';
+const units = 'a whole number of minor units in plain digits';
 const amount = { amount: `amount must be ${units}, 1 to 9007199254740991` };
-const inexact = (field: string) => ({
-  [field]: `${field} holds a number that cannot be kept exactly: write a whole number in plain digits, up to 9007199254740991`,
-});
 const text = (field: string, max: number) => ({
   [field]: `${field} must be text of 1 to ${max} characters, without NUL characters or broken surrogate pairs`,
 });
@@ -67,12 +64,27 @@ describe('A request for a refund', () => {
     ['has an amount of null, which is not "all that is left"', body({ amount: null }), amount],
     ['has an amount of zero', body({ amount: 0 }), amount],
     ['has a negative amount', body({ amount: -1 }), amount],
-    ['has half a cent', body({ amount: 10.5 }), inexact('amount')],
+    ['has half a cent', body({ amount: 10.5 }), amount],
+    ['writes ten dollars where it means ten cents', body().replace('1050', '10.00'), amount],
+    ['has an amount with an exponent', body().replace('1050', '1E3'), amount],
+    [
+      'expects what JavaScript would round',
+      body().replace('5000', '9007199254740993'),
+      { expectedAvailable: `expectedAvailable must be ${units}, 0 to 9007199254740991` },
+    ],
+    ['has a fraction for a note', body().replace('"Box arrived empty"', '1.5'), text('note', 1000)],
+    ['has two amounts', body().replace('"amount"', '"amount":1,"amount"'), { amount: 'amount stands there twice' }],
+    ['spells the second amount otherwise', body().replace('{', '{"\\u0061mount" :1,'), { amount: 'amount stands there twice' }],
+    [
+      'has a name twice inside its metadata',
+      body().replace('"orderId"', '"orderId":"41","orderId"'),
+      { 'metadata.orderId': 'orderId stands there twice' },
+    ],
     ['has an amount of true', body({ amount: true }), amount],
-    ['has an amount of 2^53', body({ amount: 2 ** 53 }), inexact('amount')],
-    ['has an amount that JavaScript would round', body().replace('1050', '9007199254740993'), inexact('amount')],
-    ['has an amount whose fraction JavaScript would drop', body().replace('1050', '10.00000000000000000001'), inexact('amount')],
-    ['has an amount past all numbers', body().replace('1050', '1e400'), inexact('amount')],
+    ['has an amount of 2^53', body({ amount: 2 ** 53 }), amount],
+    ['has an amount that JavaScript would round', body().replace('1050', '9007199254740993'), amount],
+    ['has an amount whose fraction JavaScript would drop', body().replace('1050', '10.00000000000000000001'), amount],
+    ['has an amount past all numbers', body().replace('1050', '1e400'), amount],
     ['has a currency in lower case', body({ currency: 'usd' }), currency],
     ['has a currency of four letters', body({ currency: 'USDT' }), currency],
     [
@@ -198,12 +210,17 @@ describe('A request for a refund', () => {
     expect(errorsOf(RequestRefund, body({ reference: '💸'.repeat(256) }))).toEqual(text('reference', 255));
   });
 
-  it('may write a whole number with zeros behind the point, and has its largest amount kept exactly', () => {
-    expect(readBody(RequestRefund, body().replace('1050', '1050.00'))).toMatchObject({ ok: true, value: { amount: 1050 } });
+  it('has its largest amount kept exactly', () => {
     expect(readBody(RequestRefund, body({ amount: 9007199254740991 }))).toMatchObject({
       ok: true,
       value: { amount: 9007199254740991 },
     });
+  });
+
+  it('may have colons, quotes and backslashes in its text, and names of one object in another', () => {
+    const note = '10:30 "amount": 1, "amount": 2 \\';
+    const metadata = { amount: '\\"', note: '{"a":1,"a":2}', 'a:b': ':' };
+    expect(readBody(RequestRefund, body({ note, metadata }))).toMatchObject({ ok: true, value: { note, metadata } });
   });
 });
 

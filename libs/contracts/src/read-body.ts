@@ -1,6 +1,7 @@
 import { plainToInstance } from 'class-transformer';
 import { validateSync, type ValidationError, type ValidatorOptions } from 'class-validator';
 import { ENTRIES, entryProblems, type Class } from '#contracts/fields';
+import { repeatedNames } from '#contracts/repeated-names';
 
 /** What is wrong with one field; `path` is dotted, and `body` where it is the body itself. */
 export type FieldError = { readonly path: string; readonly message: string };
@@ -16,6 +17,9 @@ export const validatorOptions = {
   forbidUnknownValues: true,
 } as const satisfies ValidatorOptions;
 
+/** More than any body of ours takes, over either door. */
+export const MAX_BODY_BYTES = 256 * 1024;
+
 /** Deeper than any body of ours, and far less than what makes a recursion fail. */
 const MAX_DEPTH = 8;
 
@@ -23,8 +27,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * Reads one body from its bytes, for both doors. Stricter than JSON.parse with a ValidationPipe behind it, where money could change
- * on the way in: broken UTF-8 is not mended, a number that JavaScript would round is refused, and names such as `constructor`,
- * which class-transformer drops and class-validator's whitelist lets through, are refused as well.
+ * on the way in: broken UTF-8 is not mended, only whole numbers in plain digits are numbers, a name that stands twice is refused, and
+ * so are names such as `constructor`, which class-transformer drops and class-validator's whitelist lets through.
  *
  * `known` is what the door knows without the body, such as the refund that a path names; then the body may be empty.
  */
@@ -43,7 +47,12 @@ export function readBody<T extends object>(
   }
 
   const problems: FieldError[] = [];
-  inspect(parsed.value, '', 1, problems);
+  const count = inspect(parsed.value, '', 1, problems);
+  if (problems.length === 0 && hasMoreColonsThan(count, parsed.text)) {
+    for (const path of repeatedNames(parsed.text)) {
+      problems.push({ path: path.join('.'), message: `${path.at(-1)} stands there twice` });
+    }
+  }
   for (const name of names.filter((each) => Object.hasOwn(parsed.value as object, each))) {
     problems.push({ path: name, message: `${name} is in the path: leave it out of the body` });
   }
@@ -52,6 +61,8 @@ export function readBody<T extends object>(
 
 /** The same for data that is an object already; for what JSON text alone shows, see `readBody`. */
 export function validate<T extends object>(kind: Class<T>, data: object): ReadBody<T> {
+  const unusable = Object.keys(data).filter((name) => name in Object.prototype);
+  if (unusable.length > 0) return refuse('validation_failed', unusable.map(cannotBeUsed));
   const value = plainToInstance(kind, data);
   const errors = validateSync(value, validatorOptions);
   return errors.length > 0 ? refuse('validation_failed', fieldErrors(errors)) : { ok: true, value };
@@ -83,7 +94,8 @@ function refuse(code: 'not_json' | 'validation_failed', errors: readonly FieldEr
   return { ok: false, code, errors: told } as const;
 }
 
-function printable(text: string): string {
+/** A sender's text in a message of ours. */
+export function printable(text: string): string {
   return text.slice(0, 400).replaceAll('\0', '\ufffd').toWellFormed();
 }
 
@@ -91,13 +103,13 @@ function join(parent: string, name: string): string {
   return parent === '' ? name : `${parent}.${name}`;
 }
 
-/** Stands in the parsed body for a number that JavaScript would have changed. */
-const inexact = Symbol('inexact');
+/** Stands in the parsed body for a number that is not written in plain digits or that JavaScript would round: no field takes it. */
+const notPlain = Symbol('not a plain number');
 
-/** A number that may not survive is rare, and so is text that looks like one; only then is the slower reading paid for. */
-const maybeInexact = /\d{16}|\d[.eE]/;
+/** Such a number is rare, and so is text that looks like one; only then is the slower reading paid for. */
+const maybeNotPlain = /\d{16}|\d[.eE]/;
 
-type Parsed = { ok: true; value: unknown } | { ok: false; message: string };
+type Parsed = { ok: true; value: unknown; text: string } | { ok: false; message: string };
 
 function parse(body: string | Uint8Array): Parsed {
   let text: string;
@@ -108,17 +120,17 @@ function parse(body: string | Uint8Array): Parsed {
   }
   try {
     const value: unknown = JSON.parse(text);
-    if (!maybeInexact.test(text) || isDeep(value, 1)) return { ok: true, value };
-    return { ok: true, value: JSON.parse(text, keepExact) };
+    if (!maybeNotPlain.test(text) || isDeep(value, 1)) return { ok: true, value, text };
+    return { ok: true, value: JSON.parse(text, keepPlain), text };
   } catch {
     return { ok: false, message: text.trim() === '' ? 'the body is empty: it must be a JSON object' : 'the body must be JSON' };
   }
 }
 
-/** Leaves whole numbers written in digits; 9007199254740993 and 10.00000000000000000001 would turn into neighbours of themselves. */
-function keepExact(_: string, value: unknown, context?: { source?: string }): unknown {
+/** 9007199254740993 would turn into a neighbour of itself, and who writes 10.00 means ten dollars where we would read ten cents. */
+function keepPlain(_: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== 'number') return value;
-  return Number.isSafeInteger(value) && /^-?\d+(\.0+)?$/.test(context?.source ?? '') ? value : inexact;
+  return Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? '') ? value : notPlain;
 }
 
 function isDeep(value: unknown, depth: number): boolean {
@@ -126,25 +138,30 @@ function isDeep(value: unknown, depth: number): boolean {
   return depth > MAX_DEPTH || Object.values(value).some((each) => isDeep(each, depth + 1));
 }
 
-function inspect(value: unknown, path: string, depth: number, problems: FieldError[]): void {
-  if (value === inexact) {
-    problems.push({
-      path,
-      message: `${lastOf(path)} holds a number that cannot be kept exactly: write a whole number in plain digits, up to ${Number.MAX_SAFE_INTEGER}`,
-    });
-  }
-  if (typeof value !== 'object' || value === null) return;
-  if (depth > MAX_DEPTH) {
-    problems.push({ path, message: `the body must not be nested deeper than ${MAX_DEPTH} levels` });
-    return;
-  }
-  for (const [name, each] of Object.entries(value)) {
-    const at = join(path, name);
-    if (name in Object.prototype) problems.push({ path: at, message: `${name} is not a name that can be used` });
-    else inspect(each, at, depth + 1, problems);
-  }
+function cannotBeUsed(path: string): FieldError {
+  return { path, message: `${path.slice(path.lastIndexOf('.') + 1)} is not a name that can be used` };
 }
 
-function lastOf(path: string): string {
-  return path.slice(path.lastIndexOf('.') + 1);
+/** What validation cannot say well; returns how many names there are. */
+function inspect(value: unknown, path: string, depth: number, problems: FieldError[]): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  if (depth > MAX_DEPTH) {
+    problems.push({ path, message: `the body must not be nested deeper than ${MAX_DEPTH} levels` });
+    return 0;
+  }
+  let count = 0;
+  for (const [name, each] of Object.entries(value)) {
+    const at = join(path, name);
+    if (name in Object.prototype) problems.push(cannotBeUsed(at));
+    else count += inspect(each, at, depth + 1, problems);
+    if (!Array.isArray(value)) count += 1;
+  }
+  return count;
+}
+
+/** Each name in JSON text has a colon behind it, so with no more colons than names none stands twice: most bodies need no closer look. */
+function hasMoreColonsThan(names: number, text: string): boolean {
+  let colons = 0;
+  for (let at = text.indexOf(':'); at >= 0; at = text.indexOf(':', at + 1)) colons += 1;
+  return colons > names;
 }

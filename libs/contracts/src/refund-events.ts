@@ -55,6 +55,27 @@ export class Rejection {
   declare readonly detail: string;
 }
 
+/** What a customer may have to do before the money can reach them. */
+export const requiredActions = ['customer_must_give_bank_details', 'customer_must_act'] as const;
+export type RequiredAction = (typeof requiredActions)[number];
+
+/** What a refund that requires action waits for. */
+@Message('What the customer must do before the money can reach them.')
+export class ActionRequired {
+  @OneOf(requiredActions, {
+    about: 'What, as a code. The provider has written to the customer; where it does not say what about, "customer_must_act".',
+    example: 'customer_must_give_bank_details',
+  })
+  declare readonly what: RequiredAction;
+
+  @Time({
+    about: 'Until when; after that the refund fails or is canceled. Null where the provider does not say.',
+    example: '2026-03-17T09:30:00.000Z',
+    nullable: true,
+  })
+  declare readonly until: string | null;
+}
+
 /** A refund as events carry it: without the caller's note and metadata, which are free text and stay off topics. */
 @Message('A refund, without what people wrote into it.')
 export class RefundSummary {
@@ -121,6 +142,9 @@ export class RefundSummary {
     nullable: true,
   })
   declare readonly bankReference: string | null;
+
+  @Inside(ActionRequired, { about: 'What the customer must do, while it is requires_action.', nullable: true })
+  declare readonly actionRequired: ActionRequired | null;
 
   @Whole({ min: 0, about: 'How many attempts were started.', example: 1 })
   declare readonly attempts: number;

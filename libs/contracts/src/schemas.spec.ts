@@ -45,6 +45,7 @@ const refund = {
   pendingReason: null,
   failureCode: null,
   bankReference: null,
+  actionRequired: null,
   attempts: 1,
   warnings: [],
   rejection: null,

@@ -16,6 +16,7 @@ import {
   RefundPreview,
   RefundSummary,
   refundEvents,
+  ActionRequired,
   Rejection,
 } from '#contracts/refund-events';
 import {
@@ -62,6 +63,7 @@ const messages: readonly Class[] = [
   RefundPage,
   RefundPreview,
   RefundSummary,
+  ActionRequired,
   Rejection,
   AttentionItem,
   AttentionPage,

@@ -35,11 +35,20 @@ export function eventRecord(entry: SealedEntry & { readonly key: string }, parti
 
 /** A dead letter with the bytes it came with. One without a key goes where its id leads, so that a repeat lands beside the first. */
 export function deadLetterRecord({ id, key, value, headers }: DeadLetterRecord, partitions: number): OutgoingRecord {
-  return { partition: partitionOf(key ?? Buffer.from(id), partitions), key, value, headers: { ...headers } };
+  const named = Object.entries(headers).map(([name, given]) => [name, Buffer.isBuffer(given) ? given : [...given]]);
+  return {
+    partition: partitionOf(key ?? Buffer.from(id), partitions),
+    key,
+    value,
+    headers: Object.fromEntries(named) as IHeaders,
+  };
 }
 
 /** What a record takes on the wire, near enough to keep a request below Kafka's limit. */
-export function sizeOf({ key, value, headers }: OutgoingRecord): number {
-  const inHeaders = Object.entries(headers).reduce((sum, [name, each]) => sum + name.length + (each?.length ?? 0) + 4, 0);
-  return (key?.length ?? 0) + (value?.length ?? 0) + inHeaders + 20;
+export function sizeOf({ key, value, headers }: Pick<OutgoingRecord, 'key' | 'value' | 'headers'>): number {
+  const inHeaders = Object.entries(headers).flatMap(([name, given]) => {
+    const values = Array.isArray(given) ? given : [given ?? ''];
+    return values.map((each) => Buffer.byteLength(name) + Buffer.byteLength(each) + 8);
+  });
+  return (key?.length ?? 0) + (value?.length ?? 0) + inHeaders.reduce((sum, each) => sum + each, 0) + 20;
 }

@@ -17,8 +17,7 @@ const forever = { 'retention.ms': '-1' };
  */
 export const topicPlans: readonly TopicPlan[] = [
   { name: topics.refundCommands, config: forever },
-  // A record of the largest size plus our headers for origin and reason must still fit.
-  { name: deadLetterTopic(topics.refundCommands), config: { ...forever, 'max.message.bytes': String(2 * 1_048_576) } },
+  { name: deadLetterTopic(topics.refundCommands), config: forever },
   { name: topics.refundOutcomes, config: forever },
   { name: topics.refundEvents, config: forever },
   { name: topics.refundability, config: { 'cleanup.policy': 'compact' } },

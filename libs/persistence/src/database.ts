@@ -5,6 +5,8 @@ import { TheBook1763800000000 } from '#persistence/migrations/0001-the-book';
 import { FindingOut1763800000002 } from '#persistence/migrations/0002-finding-out';
 import { Limits1763800000003 } from '#persistence/migrations/0003-limits';
 import { Sending1763800000004 } from '#persistence/migrations/0004-sending';
+import { ActionRequired1763800000006 } from '#persistence/migrations/0006-action-required';
+import { OpenOperations1763800000007 } from '#persistence/migrations/0007-open-operations';
 
 class SnakeCase extends DefaultNamingStrategy {
   override columnName(property: string, given: string | undefined): string {
@@ -27,7 +29,14 @@ export function dataSource({ url, connections }: DatabaseSettings): DataSource {
     type: 'postgres',
     url,
     entities: rows,
-    migrations: [TheBook1763800000000, FindingOut1763800000002, Limits1763800000003, Sending1763800000004],
+    migrations: [
+      TheBook1763800000000,
+      FindingOut1763800000002,
+      Limits1763800000003,
+      Sending1763800000004,
+      ActionRequired1763800000006,
+      OpenOperations1763800000007,
+    ],
     migrationsTransactionMode: 'each',
     migrationsTableName: 'migration',
     namingStrategy: new SnakeCase(),

@@ -302,6 +302,17 @@ describeWithDatabase('The book in PostgreSQL', () => {
       expect(settled).toBe(newest);
     });
 
+    it('forgets it also while there is more to seal than it takes at once', async () => {
+      const log = new PostgresLog(source);
+      while ((await log.seal(1000)) > 0);
+      await query(`insert into event (id, topic, type, account, subject, time, data)
+        select 'burst ' || n, 'burst', 't', 'default', 'burst', now(), '{}' from generate_series(1, 40) n`);
+      const settled = async () => BigInt((await query<{ settled: string }>('select settled from event_seal'))[0]?.settled ?? 0);
+      const before = await settled();
+      for (let round = 0; round < 6; round += 1) expect(await log.seal(5)).toBe(5);
+      expect(await settled()).toBeGreaterThan(before);
+    });
+
     it('misses nothing of many writers, some of whom give up', async () => {
       const log = new PostgresLog(source);
       while ((await log.seal(1000)) > 0);
@@ -424,6 +435,8 @@ describeWithDatabase('A hot statement', () => {
       }
     };
     await explain('when the tables are new');
+    await source.query('vacuum analyze');
+    await explain('when they were empty at the last look');
     await fill(source, 1, 40);
     await source.query('analyze');
     await explain('when they were small at the last look');
@@ -437,20 +450,25 @@ describeWithDatabase('A hot statement', () => {
     await database.drop();
   });
 
-  it.each(['new', 'small at the last look', 'grown since', 'large'])('goes by an index alone: when the tables are %s', (when) => {
-    const seen = Object.entries(plans).filter(([name]) => name.endsWith(when));
-    expect(seen).toHaveLength(11);
-    for (const [name, plan] of seen) {
-      // The clock and the seal are tables of one row; what was just sealed, claimed or promoted is small by its nature.
-      const reading = plan.split('\n').filter((line) => /Seq Scan/.test(line) && !/on (clock|event_seal)/.test(line));
-      expect([name, reading]).toEqual([name, []]);
-      if (name.startsWith('seal')) continue; // The writer's one row meets the result's one row.
-      expect([name, plan]).not.toEqual([name, expect.stringMatching(/Join Filter/)]);
-      // An index that is read from end to end is a scan as well.
-      const [probes, all] = [plan.match(/Index Cond/g)?.length, plan.match(/Index (Only )?Scan/g)?.length];
-      expect([name, probes, plan]).toEqual([name, all, plan]);
-    }
-  });
+  it.each(['new', 'empty at the last look', 'small at the last look', 'grown since', 'large'])(
+    'goes by an index alone: when the tables are %s',
+    (when) => {
+      const seen = Object.entries(plans).filter(([name]) => name.endsWith(when));
+      expect(seen).toHaveLength(11);
+      for (const [name, plan] of seen) {
+        // The clock and the seal are tables of one row; what was just sealed, claimed or promoted is small by its nature.
+        const reading = plan.split('\n').filter((line) => /Seq Scan/.test(line) && !/on (clock|event_seal)/.test(line));
+        expect([name, reading]).toEqual([name, []]);
+        if (name.startsWith('seal')) continue; // The writer's one row meets the result's one row.
+        // Its join with what it changes stays (see there). After a vacuum of an empty table it may be turned around, until the next look.
+        if (name.startsWith('claimOperations') && when === 'empty at the last look') continue;
+        expect([name, plan]).not.toEqual([name, expect.stringMatching(/Join Filter/)]);
+        // An index that is read from end to end is a scan as well.
+        const [probes, all] = [plan.match(/Index Cond/g)?.length, plan.match(/Index (Only )?Scan/g)?.length];
+        expect([name, probes, plan]).toEqual([name, all, plan]);
+      }
+    },
+  );
 
   /** As many rows as after a while; the newest tenth still open. */
   async function fill(into: DataSource, from: number, to: number): Promise<void> {

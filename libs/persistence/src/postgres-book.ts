@@ -246,9 +246,7 @@ export class PostgresBook extends Book {
     if ((want.deadLetters ?? []).length === 0) return [];
     const statement = loadDeadLetters(this.deadLetters.selection, want.unlocked !== true);
     const { rows } = await run(runner, statement, [want.deadLetters]);
-    return rows
-      .map((raw) => this.deadLetters.read(raw))
-      .map(({ headers, ...letter }) => ({ ...letter, headers: bytesOf(headers) }));
+    return rows.map((raw) => this.deadLetters.read(raw));
   }
 
   /** The pauses come last: the breaker of another worker may have thrown the switch while the hour's row was waited for. */
@@ -318,7 +316,7 @@ export class PostgresBook extends Book {
     );
     await this.deadLetters.insert(
       runner,
-      changes.deadLetters.map((letter) => ({ ...letter, ordinal: 0n, headers: base64(letter.headers) })),
+      changes.deadLetters.map((letter) => ({ ...letter, ordinal: 0n })),
     );
     await endLetters(runner, set);
     await this.storeSending(runner, set);
@@ -400,12 +398,14 @@ async function disposeDeliveries(runner: QueryRunner, set: WorkingSet): Promise<
   if (answeredDeliveries.length > 0) {
     await run(
       runner,
-      `update webhook_delivery d set disposition = given.disposition, refund_id = coalesce(d.refund_id, given.refund_id), handled_at = $4
-       from unnest($1::uuid[], $2::text[], $3::uuid[]) as given (operation_id, disposition, refund_id)
+      `update webhook_delivery d set disposition = given.disposition, detail = given.detail,
+         refund_id = coalesce(d.refund_id, given.refund_id), handled_at = $5
+       from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[]) as given (operation_id, disposition, detail, refund_id)
        where d.operation_id = given.operation_id and d.disposition is null`,
       [
         answeredDeliveries.map((each) => each.operationId),
         answeredDeliveries.map((each) => each.disposition),
+        answeredDeliveries.map((each) => each.detail),
         answeredDeliveries.map((each) => (each.refundId === null ? null : uuidOf(each.refundId))),
         set.now,
       ],
@@ -423,12 +423,4 @@ async function endLetters(runner: QueryRunner, { changes: { endedDeadLetters: en
     ended.map(({ refundId }) => (refundId === null ? null : uuidOf(refundId))),
     now,
   ]);
-}
-
-function bytesOf(headers: Readonly<Record<string, string>>): Record<string, Buffer> {
-  return Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, Buffer.from(text, 'base64')]));
-}
-
-function base64(headers: Readonly<Record<string, Buffer>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.toString('base64')]));
 }

@@ -116,14 +116,7 @@ export class PostgresCursors extends TopicCursors {
     const found = await query<Raw>(this.source, `select ${this.letters.selection} from dead_letter where id = any($1::uuid[])`, [
       ids,
     ]);
-    return found
-      .map((raw) => this.letters.read(raw))
-      .map(({ id, key, value, headers }) => ({
-        id,
-        key,
-        value,
-        headers: Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, Buffer.from(text, 'base64')])),
-      }));
+    return found.map((raw) => this.letters.read(raw)).map(({ id, key, value, headers }) => ({ id, key, value, headers }));
   }
 }
 

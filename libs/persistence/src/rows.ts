@@ -3,10 +3,10 @@
  * (`rf_` and 32 hex digits are a uuid), bigints come and go as bigint, and what has no table of its own is jsonb.
  */
 import { Column, Entity, PrimaryColumn, type ColumnOptions, type ValueTransformer } from 'typeorm';
-import type { Disposition, Origin } from '#application/book';
+import type { DeadLetter, Disposition, Origin } from '#application/book';
 import type { OperationKind, Refusal, Sweep } from '#application/operations';
 import type { LetterEnd } from '#contracts/oversight';
-import type { Attention, Holds, RefundReason, RefundStatus, Rejection } from '#domain/refund/refund';
+import type { ActionRequired, Attention, Holds, RefundReason, RefundStatus, Rejection } from '#domain/refund/refund';
 
 const bigints: ValueTransformer = {
   to: (value?: bigint | null) => value?.toString() ?? null,
@@ -19,12 +19,41 @@ export const refundIds: ValueTransformer = {
   from: (uuid: string | null) => (uuid === null ? null : `rf_${uuid.replaceAll('-', '')}`),
 };
 
+/** JSON has no times. */
+const actions: ValueTransformer = {
+  to: (action?: ActionRequired | null) => action ?? null,
+  from: (stored: { what: ActionRequired['what']; until: string | null } | null): ActionRequired | null =>
+    stored === null ? null : { what: stored.what, until: stored.until === null ? null : new Date(stored.until) },
+};
+
 /** The uuid in one of our ids; an id that is none of ours becomes the nil uuid, which nothing has. */
 export function uuidOf(id: string): string {
   const hex = /^[a-z]+_([0-9a-f]{32})$/.exec(id)?.[1];
   if (hex === undefined) return '00000000-0000-0000-0000-000000000000';
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
+
+/** Headers as jsonb can hold them: values in base64, and names without the characters that it does not take, such as NUL. */
+const headers: ValueTransformer = {
+  to: (given: DeadLetter['headers']) => {
+    const text = (value: Buffer) => value.toString('base64');
+    return Object.fromEntries(
+      Object.entries(given).map(([name, value]) => [
+        encodeURIComponent(name),
+        Buffer.isBuffer(value) ? text(value) : value.map(text),
+      ]),
+    );
+  },
+  from: (kept: Readonly<Record<string, string | readonly string[]>>): DeadLetter['headers'] => {
+    const bytes = (value: string) => Buffer.from(value, 'base64');
+    return Object.fromEntries(
+      Object.entries(kept).map(([name, value]) => [
+        decodeURIComponent(name),
+        typeof value === 'string' ? bytes(value) : value.map(bytes),
+      ]),
+    );
+  },
+};
 
 const Text = (options: ColumnOptions = {}) => Column({ type: 'text', ...options });
 const MaybeText = () => Text({ nullable: true });
@@ -95,6 +124,7 @@ export class RefundRow {
   @MaybeText() pendingReason!: string | null;
   @MaybeText() failureCode!: string | null;
   @MaybeText() bankReference!: string | null;
+  @Json({ nullable: true, transformer: actions }) actionRequired!: ActionRequired | null;
   @MaybeTime() reportedAt!: Date | null;
   @MaybeTime() unknownSince!: Date | null;
   @Json({ nullable: true }) rejection!: Rejection | null;
@@ -206,8 +236,7 @@ export class DeadLetterRow {
   @Big() offset!: bigint;
   @Column({ type: 'bytea', nullable: true }) key!: Buffer | null;
   @Column({ type: 'bytea', nullable: true }) value!: Buffer | null;
-  /** Header values in base64. */
-  @Json() headers!: Readonly<Record<string, string>>;
+  @Json({ transformer: headers }) headers!: DeadLetter['headers'];
   @Text() code!: string;
   @Text() detail!: string;
   @Time() at!: Date;

@@ -3,7 +3,8 @@
  *
  * A set is looked up with `lateral (... limit 1)`: one probe of the index for each member, whatever the planner believes of the table. A
  * plain join it turns around when the table, or the part of it that an index covers, was nearly empty at its last look, and a burst then
- * pays for reading all of it with every batch.
+ * pays for reading all of it with every batch. For the same reason nothing asks for an order or for each row once that it does not need:
+ * an index that is read from end to end has both to offer.
  */
 
 import { pacing } from '#application/operations';
@@ -55,13 +56,15 @@ export const nameNewPayments = `
   order by account, provider, name
   on conflict do nothing`;
 
-/** Which payments are touched through refunds, provider refund ids and operations. Primary keys throughout. */
+/** Which payments are touched through refunds, provider refund ids and operations, some more than once. Primary keys throughout. */
 export const findPayments = `
-  select payment_key from refund where id in (
+  select found.payment_key from (
     select unnest($1::uuid[]) union all select refund_id from (${byProviderId('$2', '$3', '$4')}) known
-  )
-  union
-  select payment_key from provider_operation where id = any($5::uuid[]) and payment_key is not null`;
+  ) given (id), lateral (select payment_key from refund r where r.id = given.id limit 1) found
+  union all
+  select found.payment_key from unnest($5::uuid[]) as given (id), lateral (
+    select payment_key from provider_operation o where o.id = given.id limit 1
+  ) found where found.payment_key is not null`;
 
 /** The one lock that decisions about a payment take, in key order. */
 export const loadPayments = (selection: string, locked: boolean) =>
@@ -71,9 +74,9 @@ export const loadPayments = (selection: string, locked: boolean) =>
 export const loadRefunds = (selection: string) => `
   select ${selection} from refund where id = any(array(
     select unnest($1::uuid[])
-    union
+    union all
     select refund_id from (${byProviderId('$2', '$3', '$4')}) known
-    union
+    union all
     select id from refund where $6 and payment_key = any($5::uuid[]) and status = 'requested'
   ))`;
 
@@ -84,24 +87,24 @@ export const loadRefunds = (selection: string) => `
 export const loadOperations = (selection: string) => `
   select ${selection} from provider_operation where id = any(array(
     select unnest($1::uuid[])
-    union
+    union all
     select id from provider_operation where refund_id = any($2::uuid[]) and state in ('open', 'parked')
-    union
+    union all
     select id from provider_operation where target = any($3::text[]) and lane is null and state in ('open', 'parked')
-    union
+    union all
     select id from provider_operation where lane = any($4::text[]) and head and state in ('open', 'parked')
   )) order by id for update`;
 
 /** In a lane whose head has ended the next in line becomes head (index provider_operation_lane). The lane's payment is locked. */
 export const promote = `
   update provider_operation set head = true
-  where id in (
+  where id = any(array(
     select next.id from unnest($1::text[]) as ended (lane),
     lateral (
       select id, head from provider_operation where lane = ended.lane and state in ('open', 'parked') order by head desc, ordinal limit 1
     ) next
     where not next.head
-  )`;
+  ))`;
 
 /** What hangs on a name that turned out to be another payment's. */
 export const moveRefunds = `update refund set payment_key = $2 where payment_key = $1`;
@@ -329,7 +332,7 @@ export const seal = `
     update event_seal s set
       position = s.position + r.entries,
       newest = greatest(s.newest, r.last),
-      settled = case when r.oldest >= s.candidate_xid and r.entries < $1 then s.candidate else s.settled end,
+      settled = case when r.oldest >= s.candidate_xid and (r.entries < $1 or r.last >= s.candidate) then s.candidate else s.settled end,
       -- A number above our own is from before a restore, and so are all who could hold one below it.
       candidate = case when r.oldest >= s.candidate_xid or s.candidate_xid > r.own then s.newest else s.candidate end,
       candidate_xid = case when r.oldest >= s.candidate_xid or s.candidate_xid > r.own then r.own else s.candidate_xid end
@@ -341,5 +344,5 @@ export const seal = `
 
 /** Entries of some topics behind a position, in order (index event_position_by_topic). */
 export const pageOfTopic = (selection: string) => `
-  select p.position, ${selection} from event_position p join event on event.ordinal = p.ordinal
+  select p.position, event.* from event_position p, lateral (select ${selection} from event where event.ordinal = p.ordinal limit 1) event
   where p.topic = $1 and p.position > $2 order by p.position limit $3`;

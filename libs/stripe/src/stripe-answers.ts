@@ -4,7 +4,7 @@
  */
 import Stripe from 'stripe';
 import type { FoundRefund } from '#domain/ports/refund-provider';
-import type { RefundReport, Says } from '#domain/refund/refund';
+import type { ActionRequired, RefundReport, Says } from '#domain/refund/refund';
 import { fromStripe } from './stripe-amounts.js';
 
 /** The names under which a refund at Stripe carries ours: our id, and which attempt of ours it is. */
@@ -126,6 +126,7 @@ export function foundRefund(value: unknown, at: Date): (FoundRefund & { readonly
       pendingReason: value.pending_reason ?? null,
       failureCode: value.failure_reason ?? null,
       bankReference: bankReference(value),
+      ...(value.status === 'requires_action' ? { actionRequired: actionRequired(value) } : {}),
       refusal: null,
       at,
     },
@@ -165,6 +166,18 @@ function isRefund(value: unknown): value is Stripe.Refund {
   const { object, id, currency, status } = value as Partial<Record<keyof Stripe.Refund, unknown>>;
   const named = typeof id === 'string' && id !== '';
   return object === 'refund' && named && typeof currency === 'string' && (status === null || typeof status === 'string');
+}
+
+/**
+ * Stripe has written to the customer and waits for their bank details until a day that it names. To whom it wrote stays with Stripe: that
+ * is personal data. docs.stripe.com/refunds, docs.stripe.com/api/refunds/object
+ */
+function actionRequired({ next_action: next }: Stripe.Refund): ActionRequired {
+  const until: unknown = next?.display_details?.expires_at;
+  return {
+    what: next?.display_details?.email_sent === undefined ? 'customer_must_act' : 'customer_must_give_bank_details',
+    until: typeof until === 'number' && until > 0 && until < 1e11 ? new Date(until * 1000) : null,
+  };
 }
 
 /** The reference by which the shopper's bank finds the money (for cards an ARN); each payment method has a place of its own for it. */

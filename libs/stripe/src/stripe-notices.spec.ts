@@ -26,6 +26,7 @@ const event = (more: object = {}, object: unknown = refund) => ({
   id: 'evt_1',
   object: 'event',
   type: 'refund.updated',
+  api_version: '2026-10-28.endive',
   livemode: false,
   created: seconds - 10,
   data: { object },
@@ -147,6 +148,56 @@ describe("A webhook of Stripe's", () => {
     expect(read.ok && notices.reread(Buffer.from(JSON.stringify(event({ type }))), receivedAt)).toEqual(read.ok && read.value);
   });
 
+  it.each([
+    ['of an API version with other shapes', { api_version: '2025-08-27.basil' }, refund],
+    ['of a version from before they had names', { api_version: '2022-11-15' }, refund],
+    ['that tells no version', { api_version: null }, refund],
+    ['with half a refund in it', {}, { id: 're_1', object: 'refund', payment_intent: 'pi_1' }],
+  ])('%s claims nothing, and is read back', (_what, more, object) => {
+    expect(receive(event(more, object))).toMatchObject({
+      ok: true,
+      value: { notice: { about: 'refund', providerRefundId: 're_1', claim: null } },
+    });
+  });
+
+  it('of a later version with the same shapes claims as much as ever', () => {
+    expect(receive(event({ api_version: '2026-12-30.endive' }))).toMatchObject({
+      value: { notice: { claim: { says: 'succeeded' } } },
+    });
+  });
+
+  it.each([
+    ['its charge, where it names no PaymentIntent', { charge: 'ch_1' }, 'ch_1'],
+    ['no payment, where it names none', {}, null],
+  ])('names %s', (_what, named, payment) => {
+    const old = { ...refund, payment_intent: undefined, charge: undefined, ...named };
+    expect(receive(event({}, old))).toMatchObject({ value: { notice: { payment } } });
+  });
+
+  it('claims no amount that is not there', () => {
+    expect(receive(event({}, { ...refund, amount: undefined }))).toMatchObject({
+      value: { notice: { claim: { says: 'unclear', amount: null } } },
+    });
+  });
+
+  it('tells what a customer must do and until when, and not to whom Stripe wrote about it', () => {
+    const display_details = {
+      email_sent: { email_sent_at: seconds, email_sent_to: 'shopper@example.com' },
+      expires_at: seconds + 100,
+    };
+    const next_action = { type: 'display_details', display_details };
+    const waiting = receive(event({}, { ...refund, status: 'requires_action', next_action }));
+    const until = new Date((seconds + 100) * 1000);
+    const actionRequired = { what: 'customer_must_give_bank_details', until };
+    expect(waiting).toMatchObject({ value: { notice: { claim: { says: 'requires_action', actionRequired } } } });
+    expect(
+      waiting.ok && waiting.value.notice.about === 'refund' && Object.values(waiting.value.notice.claim ?? {}),
+    ).not.toContain('shopper@example.com');
+    expect(receive(event({}, { ...refund, status: 'requires_action' }))).toMatchObject({
+      value: { notice: { claim: { actionRequired: { what: 'customer_must_act', until: null } } } },
+    });
+  });
+
   it('claims a refund to be as it was when the event was made, never as in the future', () => {
     expect(receive(event({ created: seconds + 100 }))).toMatchObject({ value: { notice: { claim: { at: receivedAt } } } });
   });
@@ -185,6 +236,10 @@ describe("A webhook of Stripe's", () => {
     },
   );
 
+  it('comes as one notice where both kinds are sent: a thin one is known by the id of its snapshot', () => {
+    expect(receive(thin({ snapshot_event: 'evt_1' }))).toMatchObject({ value: { noticeId: 'evt_1', type: 'v1.refund.updated' } });
+  });
+
   it('v1.charge.refunded, a thin one, is about the payment', () => {
     const related_object = { id: 'ch_1', type: 'charge', url: '/v1/charges/ch_1' };
     expect(receive(thin({ type: 'v1.charge.refunded', related_object }))).toMatchObject({
@@ -196,18 +251,23 @@ describe("A webhook of Stripe's", () => {
     ['of a type that is not acted on', event({ type: 'payment_intent.succeeded' }, {})],
     ['of a type that nobody knew', event({ type: 'refund.polished' })],
     ['of a thin type that is not acted on', thin({ type: 'v2.core.account.created' })],
+  ])('%s is about nothing we act on', (_what, value) => {
+    expect(receive(value)).toMatchObject({ ok: true, value: { notice: { about: 'nothing' } } });
+  });
+
+  it.each([
     ['from live mode, to a test account', event({ livemode: true })],
     ['from live mode, thin', thin({ livemode: true })],
     ['about a connected account', event({ account: 'acct_1' })],
     ['about a connected account, thin', thin({ context: 'acct_1' })],
-  ])('%s is about nothing of ours', (_what, value) => {
-    expect(receive(value)).toMatchObject({ ok: true, value: { notice: { about: 'nothing' } } });
+  ])('%s is about others', (_what, value) => {
+    expect(receive(value)).toMatchObject({ ok: true, value: { notice: { about: 'others' } } });
   });
 
-  it('from test mode is nothing to a live account', () => {
+  it('from test mode is about others to a live account', () => {
     const body = JSON.stringify(event());
     const live = new StripeNotices({ ...account, apiKey: 'rk_live_x' });
-    expect(live.receive(delivery(body, signed(body)))).toMatchObject({ value: { notice: { about: 'nothing' } } });
+    expect(live.receive(delivery(body, signed(body)))).toMatchObject({ value: { notice: { about: 'others' } } });
   });
 });
 

@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import Stripe from 'stripe';
 import {
   ProviderNotices,
   type Notice,
@@ -66,16 +67,17 @@ export class StripeNotices extends ProviderNotices {
   private readEvent(body: Buffer, receivedAt: Date): Result<ReceivedNotice, never> | null {
     const event = record(parsed(body));
     if (event === null) return null;
-    const { id, type, livemode } = event;
+    const { type, livemode } = event;
+    const id = idOfChange(event);
     if (typeof id !== 'string' || id === '' || typeof type !== 'string' || typeof livemode !== 'boolean') return null;
     const notice = this.notice(event, type, livemode, receivedAt);
     return notice === null ? null : ok({ noticeId: id, type, notice });
   }
 
   private notice(event: Record<string, unknown>, type: string, livemode: boolean, receivedAt: Date): Notice | null {
-    if (livemode !== this.livemode) return nothing(`It is from ${livemode ? 'live' : 'test'} mode, this account is not.`);
+    if (livemode !== this.livemode) return others(`it is from ${livemode ? 'live' : 'test'} mode, this account is not`);
     // Connect: something of a connected account, which is not what this account's key sees.
-    if (isSaid(event['account']) || isSaid(event['context'])) return nothing('It is about another account at Stripe.');
+    if (isSaid(event['account']) || isSaid(event['context'])) return others('it is about another account at Stripe');
     switch (event['object']) {
       case 'event':
         return snapshot(event, type, receivedAt);
@@ -87,6 +89,22 @@ export class StripeNotices extends ProviderNotices {
   }
 }
 
+/**
+ * Whoever listens to both kinds gets each change twice. The thin event names the snapshot of the same change, so that whichever of them
+ * comes second is a repeat. docs.stripe.com/api/v2/core/events/object
+ */
+function idOfChange({ id, object, snapshot_event: snapshot }: Record<string, unknown>): unknown {
+  return object === 'v2.core.event' && typeof snapshot === 'string' && snapshot !== '' ? snapshot : id;
+}
+
+/**
+ * An endpoint keeps the API version it was made with, and a notice is written in that one. Its fields mean what we think they mean only
+ * where it has the major version of our own calls; any other notice claims nothing and is read back. docs.stripe.com/api/versioning
+ */
+function speaksOurVersion({ api_version: version }: Record<string, unknown>): boolean {
+  return typeof version === 'string' && version.endsWith(`.${Stripe.MAJOR_API_VERSION}`);
+}
+
 /** A snapshot carries the object as it was when the event was made. Null: it is about something of ours and cannot be read. */
 function snapshot(event: Record<string, unknown>, type: string, receivedAt: Date): Notice | null {
   const object = record(record(event['data'])?.['object']);
@@ -94,14 +112,15 @@ function snapshot(event: Record<string, unknown>, type: string, receivedAt: Date
     // What it shows was so when it was made: a delivery that was tried again for days must not pass as news.
     const made = typeof event['created'] === 'number' ? new Date(event['created'] * 1000) : null;
     if (made === null || Number.isNaN(made.getTime())) return null;
-    const found = foundRefund(object, made < receivedAt ? made : receivedAt);
     const providerRefundId = idOf(object);
-    if (found === null || providerRefundId === null) return null;
-    return { about: 'refund', providerRefundId, refundId: found.refundId, payment: found.payment, claim: found.report };
+    if (object?.['object'] !== 'refund' || providerRefundId === null || providerRefundId === '') return null;
+    const found = foundRefund(object, made < receivedAt ? made : receivedAt);
+    const claim = speaksOurVersion(event) ? (found?.report ?? null) : null;
+    return { about: 'refund', providerRefundId, refundId: found?.refundId ?? null, payment: found?.payment ?? null, claim };
   }
   if (paymentEvents.has(type)) {
     const payment = idOf(object?.['payment_intent']) ?? idOf(object);
-    return payment === null ? null : { about: 'payment', payment, claim: totalsOf(object) };
+    return payment === null ? null : aboutPayment(payment, speaksOurVersion(event) ? totalsOf(object) : null);
   }
   return notActedOn(type);
 }
@@ -122,7 +141,7 @@ function thin(event: Record<string, unknown>, type: string): Notice | null {
   if (refundEvents.has(name)) {
     return related === null ? null : { about: 'refund', providerRefundId: related, refundId: null, payment: null, claim: null };
   }
-  if (paymentEvents.has(name)) return related === null ? null : { about: 'payment', payment: related, claim: null };
+  if (paymentEvents.has(name)) return related === null ? null : aboutPayment(related, null);
   return notActedOn(type);
 }
 
@@ -141,6 +160,13 @@ function readSignature(header: string | undefined): Signature | null {
   return /^\d{1,12}$/.test(time) && v1.length > 0 ? { time, v1 } : null;
 }
 
+const aboutPayment = (payment: string, claim: PaymentTotals | null): Notice => ({
+  about: 'payment',
+  payment,
+  claim,
+  readUnheard: true,
+});
+const others = (why: string): Notice => ({ about: 'others', why });
 const nothing = (why: string): Notice => ({ about: 'nothing', why });
 const notActedOn = (type: string): Notice => nothing(`Nothing is done about ${type}.`);
 const isSaid = (value: unknown) => value !== undefined && value !== null && value !== '';

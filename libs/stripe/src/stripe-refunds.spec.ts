@@ -81,6 +81,7 @@ describe("A refund's status at Stripe", () => {
         bankReference: null,
         refusal: null,
         at: now,
+        ...(status === 'requires_action' ? { actionRequired: { what: 'customer_must_act', until: null } } : {}),
       },
     });
   });

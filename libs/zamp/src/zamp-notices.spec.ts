@@ -39,7 +39,7 @@ describe("A notice in Zamp's name", () => {
       value: {
         noticeId: 'payment_session:ps_demo_0001:initiated',
         type: 'payment_session.initiated',
-        notice: { about: 'payment', payment: 'ps_demo_0001', claim: null },
+        notice: { about: 'payment', payment: 'ps_demo_0001', claim: null, readUnheard: false },
       },
     });
   });
@@ -56,6 +56,26 @@ describe("A notice in Zamp's name", () => {
   it('is the same notice when it is sent again, whatever else has changed in it', () => {
     const again = notice('refund', 'rf_demo_0001', 'succeeded', { amount: 1000, reference_id: 'rf_other', updated_at: 'later' });
     expect(receive(again, signature)).toEqual(receive(body, signature));
+  });
+
+  it.each([
+    ['amount', { amount: 99999 }],
+    ['currency', { currency_code: 'SAR' }],
+    ['session', { payment_session_id: 'ps_other' }],
+    ['reference', { reference_id: 'rf_other' }],
+    ['merchant', { merchant_id: 'm_other' }],
+    ['reason', { failure_code: 'INTERNAL_ERROR' }],
+  ])('tells nothing but an id when its %s, which is not signed, was altered', (_what, lie) => {
+    const given = receive(notice('refund', 'rf_demo_0001', 'succeeded', lie), signature);
+    expect(given).toEqual(receive(body, signature));
+    expect(given).toMatchObject({ value: { notice: { payment: null, refundId: null, claim: null } } });
+  });
+
+  it('with a status that has been passed since is believed no more than any other', () => {
+    const old = receive(notice('refund', 'rf_demo_0001', 'in_process'), sign('rf_demo_0001', 'in_process'));
+    expect(old).toMatchObject({
+      value: { noticeId: 'refund:rf_demo_0001:in_process', notice: { about: 'refund', claim: null } },
+    });
   });
 
   it.each([

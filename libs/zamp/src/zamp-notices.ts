@@ -98,9 +98,12 @@ function received(event: Event): ReceivedNotice {
   return { noticeId: `${type}:${id}:${status}`, type: `${type}.${status}`, notice: noticeOf(event) };
 }
 
-/** A notice claims nothing that could be believed: an old one can be sent again by anybody, and its status may have been passed since. */
+/**
+ * A notice claims nothing that could be believed: an old one can be sent again by anybody, and its status may have been passed since.
+ * A session of which nothing was asked is not read: Zamp lists no refunds, so there would be nothing to see.
+ */
 function noticeOf({ type, id }: Event): Notice {
-  if (type === 'payment_session') return { about: 'payment', payment: id, claim: null };
+  if (type === 'payment_session') return { about: 'payment', payment: id, claim: null, readUnheard: false };
   return { about: 'refund', providerRefundId: id, refundId: null, payment: null, claim: null };
 }
 

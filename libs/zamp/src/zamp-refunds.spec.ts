@@ -282,10 +282,15 @@ describe('A refund is read from Zamp', () => {
     ['500', json(500, { code: 'INTERNAL' }), 'unread'],
     ['400', json(400, { code: 'VALIDATION_FAILED' }), 'unread'],
     ['another object', json(200, { data: { ...session, id: 'another' } }), 'unread'],
-    ['of another merchant', json(200, { data: { ...refund, id: 'zr_1', merchant_id: 'm_2' } }), 'unread'],
   ])('%s: %#', async (_what, reply, kind) => {
     server.answers(reply);
     await expect(zamp.read('zr_1', context())).resolves.toMatchObject({ kind });
+  });
+
+  it('is not there for us when the answer has another merchant, and that is said', async () => {
+    server.answers(json(200, { data: { ...refund, id: 'zr_1', merchant_id: 'm_2' } }));
+    const foreign = 'the refund is of another merchant';
+    await expect(zamp.read('zr_1', context())).resolves.toMatchObject({ kind: 'absent', foreign });
   });
 
   it('also where the merchant is written with a prefix, or not told', async () => {
@@ -343,9 +348,14 @@ describe('A session is read from Zamp', () => {
   it.each([
     ['another session', { ...session, id: 'ps_2' }],
     ['no amount', { ...session, amount: undefined }],
-    ['another merchant', { ...session, merchant_id: 'other' }],
   ])('and is not known when the answer has %s', async (_what, data) => {
     server.answers(json(200, { data }));
     await expect(zamp.readPayment('ps_1', context())).resolves.toMatchObject({ kind: 'unread' });
+  });
+
+  it('and is not there for us when the answer has another merchant, which is said', async () => {
+    server.answers(json(200, { data: { ...session, merchant_id: 'other' } }));
+    const foreign = 'the session is of another merchant';
+    await expect(zamp.readPayment('ps_1', context())).resolves.toMatchObject({ kind: 'absent', foreign });
   });
 });

@@ -118,7 +118,8 @@ export class ZampRefunds extends RefundProvider {
     if (answer.kind !== 'data') return notRead(answer, call.now);
     const refund = foundRefund(answer.data, call.now);
     if (refund?.report.providerRefundId !== providerRefundId) return { kind: 'unread', why: 'the answer is not that refund' };
-    if (!this.isOurs(answer.data['merchant_id'])) return { kind: 'unread', why: 'the refund is of another merchant' };
+    if (!this.isOurs(answer.data['merchant_id']))
+      return { kind: 'absent', at: call.now, foreign: 'the refund is of another merchant' };
     const session = answer.data['payment_session_id'];
     return { kind: 'found', refund, payment: typeof session === 'string' && session !== '' ? session : null };
   }
@@ -129,7 +130,8 @@ export class ZampRefunds extends RefundProvider {
     if (answer.kind !== 'data') return notRead(answer, call.now);
     const facts = factsOf(answer.data, call.now);
     if (facts?.name !== payment) return { kind: 'unread', why: 'the answer is not that session' };
-    if (!this.isOurs(answer.data['merchant_id'])) return { kind: 'unread', why: 'the session is of another merchant' };
+    if (!this.isOurs(answer.data['merchant_id']))
+      return { kind: 'absent', at: call.now, foreign: 'the session is of another merchant' };
     return { kind: 'found', facts, refunds: [] };
   }
 

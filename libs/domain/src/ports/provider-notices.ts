@@ -13,13 +13,21 @@ export type Notice =
       /** What the notice claims, if it claims anything. Believed only where it says what is known already; else it is read back. */
       readonly claim: RefundReport | null;
     }
-  /** `claim` where the notice tells the payment's totals: what tells nothing new is not read back. */
-  | { readonly about: 'payment'; readonly payment: string; readonly claim: PaymentTotals | null }
+  | {
+      readonly about: 'payment';
+      readonly payment: string;
+      /** Where the notice tells the payment's totals: what tells nothing new is not read back. */
+      readonly claim: PaymentTotals | null;
+      /** Whether a payment nobody has heard of is read as well, because the reading would show what others refunded of it. */
+      readonly readUnheard: boolean;
+    }
+  /** Genuine, and of another account or mode: nothing that this account could read. */
+  | { readonly about: 'others'; readonly why: string }
   /** Genuine, and nothing we act on. */
   | { readonly about: 'nothing'; readonly why: string };
 
 export interface ReceivedNotice {
-  /** The same for every repeat of one notice: Stripe's event id; Zamp's type, id and status. */
+  /** The same for every repeat of one notice: the id of Stripe's (snapshot) event; Zamp's type, id and status. */
   readonly noticeId: string;
   /** The provider's word for what happened, for the list of deliveries. */
   readonly type: string;

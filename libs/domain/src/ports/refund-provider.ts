@@ -52,9 +52,16 @@ export interface FoundRefund {
   readonly refundId: string | null;
 }
 
+/** The provider knows no such thing, or shows it as somebody else's: `foreign` says whose. To us it is not there either way. */
+interface Absent {
+  readonly kind: 'absent';
+  readonly at: Date;
+  readonly foreign?: string;
+}
+
 export type ReadAnswer =
   | { readonly kind: 'found'; readonly refund: FoundRefund; readonly payment: string | null }
-  | { readonly kind: 'absent'; readonly at: Date }
+  | Absent
   /** No trustworthy answer; reading again does no harm. */
   | { readonly kind: 'unread'; readonly why: string }
   | NoAnswer;
@@ -62,7 +69,7 @@ export type ReadAnswer =
 export type PaymentAnswer =
   /** `refunds` is the complete list where `facts.basis` is `provider`; empty where the provider has no list. */
   | { readonly kind: 'found'; readonly facts: PaymentFacts; readonly refunds: readonly FoundRefund[] }
-  | { readonly kind: 'absent'; readonly at: Date }
+  | Absent
   | { readonly kind: 'unread'; readonly why: string }
   | NoAnswer;
 

@@ -13,6 +13,7 @@ import {
   retry,
   startOver,
   submit,
+  type ActionRequired,
   type Attention,
   type Holds,
   type Refund,
@@ -471,6 +472,20 @@ describe('Details of a report', () => {
     expect(now.bankReference).toBe('746');
   });
 
+  const until = (hour: string): ActionRequired => ({ what: 'customer_must_give_bank_details', until: clock(hour) });
+
+  it('keeps what the customer must do and until when, tells it when that changes, and forgets it once it is done', () => {
+    const asked = told(refund('submitted'), report('requires_action', { actionRequired: until('20:00') }));
+    expect(asked).toMatchObject({ status: 'requires_action', actionRequired: until('20:00') });
+    expect(recordReport(asked, report('requires_action', { actionRequired: until('20:00') }))).toEqual([]);
+    const longer = report('requires_action', { actionRequired: until('21:00') });
+    expect(types(recordReport(asked, longer))).toEqual(['requires_action']);
+    expect(told(asked, longer).actionRequired).toEqual(until('21:00'));
+    for (const says of ['pending', 'succeeded', 'failed', 'canceled'] as const) {
+      expect(told(asked, report(says))).toMatchObject({ status: says, actionRequired: null });
+    }
+  });
+
   it("keeps the provider's refund id when the first report lacked it", () => {
     const now = told(refund('pending', { providerRefundId: null }), report('pending'));
     expect(now.providerRefundId).toBe('re_1');
@@ -747,6 +762,9 @@ describe('A refund that somebody else made at the provider', () => {
 });
 
 describe('What a notice claims', () => {
+  const action = (day: number) => ({ what: 'customer_must_give_bank_details', until: new Date(Date.UTC(2026, 5, day)) }) as const;
+  const waiting = (day: number) => refund('requires_action', { actionRequired: action(day) });
+  const claimed = (day: number) => report('requires_action', { actionRequired: action(day) });
   it.each([
     ['the status we hold', refund('succeeded'), report('succeeded'), true],
     ['that it was pending, of a refund that has gone on', refund('reversed'), report('pending'), true],
@@ -757,6 +775,8 @@ describe('What a notice claims', () => {
     ['a reference that we do not have', refund('succeeded'), report('succeeded', { bankReference: '742' }), false],
     ['another reason for waiting', refund('pending'), report('pending', { pendingReason: 'insufficient_funds' }), false],
     ['the status we hold, of another refund', refund('succeeded'), report('succeeded', { providerRefundId: 're_2' }), false],
+    ['another day until which the customer may act', waiting(9), claimed(10), false],
+    ['the day that we know', waiting(9), claimed(9), true],
     ['something of a refund whose id we never learned', refund('submitted'), report('pending'), false],
   ])('tells whether it must be read back: %s', (_what, known, claim, isOld) => {
     expect(isKnown(known, claim)).toBe(isOld);

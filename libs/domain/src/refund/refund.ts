@@ -38,6 +38,12 @@ export interface Rejection {
   readonly detail: string;
 }
 
+/** What the customer must do before the money can reach them, and until when; null where the provider names no end. */
+export interface ActionRequired {
+  readonly what: 'customer_must_give_bank_details' | 'customer_must_act';
+  readonly until: Date | null;
+}
+
 export interface Refund {
   readonly id: string;
   readonly account: string;
@@ -69,6 +75,8 @@ export interface Refund {
   readonly pendingReason: string | null;
   readonly failureCode: string | null;
   readonly bankReference: string | null;
+  /** Only while it is `requires_action`, and where the provider says what is to be done. */
+  readonly actionRequired: ActionRequired | null;
   /** When the provider was asked for what was last believed; tells a stale report from news. */
   readonly reportedAt: Date | null;
   /** Since when nobody knows whether the money has moved; null while that is known. */
@@ -166,6 +174,7 @@ export function requested(order: RefundOrder, at: Date): Refund {
     pendingReason: null,
     failureCode: null,
     bankReference: null,
+    actionRequired: null,
     reportedAt: null,
     unknownSince: null,
     rejection: null,
@@ -239,6 +248,8 @@ export interface RefundReport {
   readonly pendingReason: string | null;
   readonly failureCode: string | null;
   readonly bankReference: string | null;
+  /** With `requires_action`. */
+  readonly actionRequired?: ActionRequired | null;
   /** With `refused`: our stable code and the provider's words. `attention` when the refusal was not expected. */
   readonly refusal: { readonly code: string; readonly detail: string; readonly attention: boolean } | null;
   /** When the provider was asked. */
@@ -384,8 +395,13 @@ export function isKnown(refund: Refund, claim: RefundReport): boolean {
     claim.says === refund.status &&
     told(claim.bankReference, refund.bankReference) &&
     told(claim.pendingReason, refund.pendingReason) &&
+    (claim.actionRequired == null || sameAction(claim.actionRequired, refund.actionRequired)) &&
     told(claim.failureCode, refund.failureCode)
   );
+}
+
+function sameAction(one: ActionRequired | null, other: ActionRequired | null): boolean {
+  return one?.what === other?.what && one?.until?.getTime() === other?.until?.getTime();
 }
 
 const pastPending: ReadonlySet<RefundStatus> = new Set(['succeeded', 'failed', 'reversed', 'canceled']);
@@ -472,7 +488,10 @@ function details(refund: Refund, report: RefundReport): RefundEvent[] {
   const news: Changes = { ...facts(report), ...fixed(refund, report) };
   const learned = (now: string | null, before: string | null) => now !== null && now !== before;
   const waits = refund.status === 'pending' || refund.status === 'requires_action';
-  const reasonChanged = report.pendingReason !== refund.pendingReason || report.failureCode !== refund.failureCode;
+  const reasonChanged =
+    report.pendingReason !== refund.pendingReason ||
+    report.failureCode !== refund.failureCode ||
+    !sameAction(actionIn(report), refund.actionRequired);
   if (learned(report.bankReference, refund.bankReference) || learned(report.providerRefundId, refund.providerRefundId)) {
     return [{ type: 'reference_updated', at: report.at, changes: news }];
   }
@@ -509,8 +528,13 @@ function facts(report: RefundReport): Changes {
     providerStatus: report.providerStatus,
     pendingReason: report.pendingReason,
     failureCode: report.failureCode,
+    actionRequired: actionIn(report),
     reportedAt: report.at,
   };
+}
+
+function actionIn({ says, actionRequired }: RefundReport): ActionRequired | null {
+  return says === 'requires_action' ? (actionRequired ?? null) : null;
 }
 
 export interface RefundRefusal {
@@ -584,6 +608,7 @@ function anew(attempt: number, at: Date): RefundEvent {
     pendingReason: null,
     failureCode: null,
     bankReference: null,
+    actionRequired: null,
     reportedAt: null,
   };
   return { type: 'approved', at, changes };
@@ -624,6 +649,7 @@ export function resolve(refund: Refund, found: Finding, at: Date): Result<Refund
     outcome: refund.outcome ?? (refund.origin === 'command' ? 'accepted' : null),
     providerRefundId: found.outcome === 'not_created' ? null : (found.providerRefundId ?? providerRefundId),
     failureCode: paid ? null : found.outcome,
+    actionRequired: null,
   };
   return ok([
     { type: to, at, changes },

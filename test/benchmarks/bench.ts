@@ -1,0 +1,70 @@
+/*
+ * npm run bench [-- NAME] [--json]: one benchmark or all, beside their peers in the same run, on a real PostgreSQL and a real Kafka of its own.
+ *
+ * Progress goes to stderr, the result to stdout. Ends with 1 when the books were wrong after a round or a target was missed.
+ * docs/performance.md says what is measured, and what was seen.
+ */
+import { parseArgs } from 'node:util';
+import { inOneLine, Obstacle, running } from '../../scripts/child.js';
+import { type Result, tell } from './figures.js';
+import { idle } from './idle.js';
+import { intake } from './intake.js';
+import { Stage } from './stage.js';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: 'boolean', default: false },
+    pairs: { type: 'string', default: '5' },
+    commands: { type: 'string', default: '20000' },
+    seconds: { type: 'string', default: '60' },
+  },
+});
+
+const benchmarks: Readonly<Record<string, (stage: Stage) => Promise<Result>>> = {
+  intake: (stage) => intake(stage, { pairs: whole('pairs'), commands: whole('commands') }),
+  idle: (stage) => idle(stage, { seconds: whole('seconds') }),
+};
+
+const interrupted = Promise.withResolvers<never>();
+interrupted.promise.catch(() => undefined); // While all is still starting nobody listens.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => interrupted.reject(new Obstacle('stopped')));
+
+let stage: Stage | undefined;
+let exitCode = 1;
+try {
+  const names = positionals.length === 0 ? Object.keys(benchmarks) : positionals;
+  const unknown = names.find((name) => benchmarks[name] === undefined);
+  if (unknown !== undefined) throw new Obstacle(`there is no benchmark "${unknown}": ${Object.keys(benchmarks).join(', ')}`);
+  console.error('Starting PostgreSQL and Kafka ...');
+  stage = await Stage.start();
+  const results = await Promise.race([interrupted.promise, runAll(stage, names)]);
+  if (values.json) {
+    const [first] = results;
+    const object =
+      results.length === 1 ? first : { benchmarks: Object.fromEntries(results.map((result) => [result.name, result])) };
+    console.log(JSON.stringify(object, null, 2));
+  } else console.log(results.map(tell).join('\n\n'));
+  exitCode = results.every(({ isMet }) => isMet) ? 0 : 1;
+} catch (error) {
+  console.error(inOneLine(error));
+}
+await Promise.all([...running].map((child) => child.stop(1_000)));
+await stage?.stop();
+process.exit(exitCode);
+
+async function runAll(on: Stage, names: readonly string[]): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const name of names) {
+    const result = await benchmarks[name]?.(on);
+    if (result !== undefined) results.push(result);
+  }
+  return results;
+}
+
+function whole(name: 'pairs' | 'commands' | 'seconds'): number {
+  const value = Number(values[name]);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new Obstacle(`--${name} should be a whole number above 0, not ${values[name]}`);
+}

@@ -1,0 +1,48 @@
+/** A figure that was taken several times. */
+export interface Figure {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+  readonly rounds: readonly number[];
+}
+
+export function figure(rounds: readonly number[]): Figure {
+  const sorted = [...rounds].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const high = sorted[middle] ?? Number.NaN;
+  const low = sorted.length % 2 === 0 ? (sorted[middle - 1] ?? high) : high;
+  return { median: (low + high) / 2, min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN, rounds };
+}
+
+/** What a benchmark came to. */
+export interface Result {
+  readonly name: string;
+  readonly unit: string;
+  /** By whom it was measured of: `ours`, and each peer's name. */
+  readonly figures: Readonly<Record<string, Figure>>;
+  /** Ours to each peer's, by medians. */
+  readonly ratios: Readonly<Record<string, number>>;
+  /** The same round by round, where rounds come in pairs. */
+  readonly pairedRatios?: Readonly<Record<string, Figure>>;
+  readonly target: string;
+  readonly isMet: boolean;
+  /** What one must know to read the figures. */
+  readonly notes: readonly string[];
+}
+
+export function tell({ name, unit, figures, ratios, pairedRatios, target, isMet, notes }: Result): string {
+  const of = ({ median, min, max }: Figure) => `${short(median).padStart(9)}   (${short(min)} to ${short(max)})`;
+  const lines = [
+    `${name}: ${unit}, median (smallest to largest of ${figures['ours']?.rounds.length ?? 0})`,
+    ...Object.entries(figures).map(([who, each]) => `  ${who.padEnd(14)} ${of(each)}`),
+    ...Object.entries(ratios).map(([who, ratio]) => {
+      const paired = pairedRatios?.[who];
+      return `  ours / ${who.padEnd(7)} ${short(ratio).padStart(9)}${paired === undefined ? '' : `   by pairs ${of(paired).trim()}`}`;
+    }),
+    `  target: ${target}: ${isMet ? 'met' : 'MISSED'}`,
+    ...notes.map((note) => `  - ${note}`),
+  ];
+  return lines.join('\n');
+}
+
+const short = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
