@@ -20,6 +20,13 @@ async function ask(more: object = {}): Promise<string> {
   return String((await api.post('/v1/refunds', body, { key: fresh() })).body['id']);
 }
 
+/** Until somebody stands before the switch's lock. */
+async function somebodyWaits(): Promise<void> {
+  const waiting = `select 1 from pg_locks join pg_database on pg_database.oid = database
+    where locktype = 'advisory' and not granted and datname = current_database()`;
+  while (((await api.source.query(waiting)) as object[]).length === 0);
+}
+
 describeWithDatabase('The switch over HTTP', () => {
   beforeAll(async () => {
     api = await runningApi({ BREAKER_SENDS_PER_HOUR: '4', BREAKER_AMOUNT_PER_HOUR: 'USD:100000' });
@@ -76,15 +83,34 @@ describeWithDatabase('The switch over HTTP', () => {
     await beginning.startTransaction();
     await beginning.query('select pg_advisory_xact_lock_shared(7291640313)');
     const answer = put({ paused: true, reason: 'a drill' });
-    const waiting = `select 1 from pg_locks join pg_database on pg_database.oid = database
-      where locktype = 'advisory' and not granted and datname = current_database()`;
-    const waits = async () => (await api.source.query(waiting)) as object[];
-    while ((await waits()).length === 0);
+    await somebodyWaits();
     expect(await paused()).toEqual([]);
     await beginning.commitTransaction();
     await beginning.release();
     expect(await answer).toMatchObject({ status: 200, body: { paused: [{}] } });
     await put({ paused: false, reason: 'over' });
+  });
+
+  it('is looked at once more when a send begins: what was claimed while it was being thrown is handed back', async () => {
+    const id = await ask();
+    const throwing = api.source.createQueryRunner();
+    await throwing.startTransaction();
+    await throwing.query('select pg_advisory_xact_lock(7291640313)');
+    const working = api.work();
+    await somebodyWaits();
+    const pause = `insert into sending_pause (id, reason, by, since, automatic) values (gen_random_uuid(), 'a drill', 'admin', now(), false)`;
+    await throwing.query(pause);
+    await throwing.commitTransaction();
+    await throwing.release();
+    await working;
+    expect(await refund(id)).toMatchObject({ status: 'approved', warnings: ['sending_paused'] });
+    const operation = (await api.source.query(`select state, tries, lease_until from provider_operation where refund_id = $1`, [
+      id.replace('rf_', ''),
+    ])) as object[];
+    expect(operation).toEqual([{ state: 'open', tries: 0, lease_until: null }]);
+    await put({ paused: false, reason: 'over' });
+    await api.work();
+    expect(await refund(id)).toMatchObject({ status: 'succeeded' });
   });
 
   it('is thrown by the breaker at its bound: a person finds the figures, and lets it go on', async () => {
@@ -111,7 +137,7 @@ describeWithDatabase('The switch over HTTP', () => {
     await put({ provider: 'stripe', account: 'default', paused: false, reason: 'a sale that went wrong' });
     await api.work();
     expect(await waiting()).toBe(0);
-    const kept = await api.source.query(
+    const kept: unknown = await api.source.query(
       'select by, ended_by, end_reason from sending_pause where reason like $1 or by <> $2 order by ended_at',
       ['looking%', 'admin'],
     );
