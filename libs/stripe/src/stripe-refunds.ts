@@ -52,13 +52,15 @@ export class StripeRefunds extends RefundProvider implements RefundList {
   constructor({ account, apiKey, apiBase, limits }: StripeAccount) {
     super();
     this.account = account;
+    const { protocol, hostname, port, pathname } = new URL(apiBase);
     const live = isLive(apiKey);
-    const perSecond = live.ok && live.value ? allowed.live : allowed.sandbox;
+    // A stand-in has no sandbox: it is to be like the real thing.
+    const isSandbox = hostname === 'api.stripe.com' && !(live.ok && live.value);
+    const perSecond = isSandbox ? allowed.sandbox : allowed.live;
     this.limits = {
       perSecond: limits?.perSecond ?? perSecond,
       perSecondAndEndpoint: limits?.perSecondAndEndpoint ?? allowed.perEndpoint,
     };
-    const { protocol, hostname, port, pathname } = new URL(apiBase);
     const secure = protocol === 'https:';
     this.wire = new StripeWire(pathname.replace(/\/+$/, ''));
     this.stripe = new Stripe(apiKey, {
