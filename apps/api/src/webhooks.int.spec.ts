@@ -77,32 +77,37 @@ describeWithDatabase('A webhook', () => {
     );
   });
 
-  it.each([
+  it.each<[string, Record<string, unknown>, Record<string, string>, RegExp]>([
     [
       'it waits for our balance',
       {},
       { status: 'pending', pendingReason: 'insufficient_funds' },
-      'pending.v1: insufficient_funds',
+      /pending\.v1.*\(insufficient_funds\)/,
     ],
-    ['its reason for waiting changes', waits, { pendingReason: 'charge_pending' }, 'pending.v1: charge_pending'],
+    ['its reason for waiting changes', waits, { pendingReason: 'charge_pending' }, /pending\.v1.*\(charge_pending\)/],
     [
       'the customer must act',
       waits,
       { status: 'requires_action' },
-      /requires_action\.v1 .*: customer_must_give_bank_details until 20/,
+      /requires_action\.v1 .*\(customer_must_give_bank_details\), until 20/,
     ],
-    ['it fails', waits, { status: 'failed', failureReason: 'declined' }, 'failed.v1 (pending to failed): declined'],
-    ['it is canceled', waits, { status: 'canceled' }, 'canceled.v1 (pending to canceled): merchant_request'],
-    ['it comes back', {}, { status: 'failed', failureReason: 'declined' }, 'reversed.v1 (succeeded to reversed): declined'],
+    ['it fails', waits, { status: 'failed', failureReason: 'declined' }, /failed\.v1 \(pending to failed\).*\(declined\)/],
+    ['it is canceled', waits, { status: 'canceled' }, /canceled\.v1 \(pending to canceled\).*\(merchant_request\)/],
+    [
+      'it comes back',
+      {},
+      { status: 'failed', failureReason: 'declined' },
+      /reversed\.v1 \(succeeded to reversed\).*\(declined\)/,
+    ],
     [
       'it comes back, which a person must hear',
       {},
       { status: 'failed' },
-      'attention_needed.v1 (succeeded to reversed): late_reversal',
+      /attention_needed\.v1 .*a person must look \(late_reversal\)/,
     ],
-    ['its reference comes', {}, { reference: '74208' }, 'reference_updated.v1: 74208'],
+    ['its reference comes', {}, { reference: '74208' }, /reference_updated\.v1: .*finds it by 74208/],
   ])('of what a bank says later has its event and its words in the story: %s', async (_, payment, later, words) => {
-    const start: Record<string, string> = 'status' in later && later.status === 'pending' ? waits : payment;
+    const start = later['status'] === 'pending' ? waits : payment;
     const { paymentId } = await api.pay({ refundDelayMs: 3_600_000, ...start });
     const asked = { provider: 'stripe', paymentId, amount: 100, currency: 'USD' };
     const { body } = await api.post('/v1/refunds', asked, { key: paymentId });
@@ -114,8 +119,7 @@ describeWithDatabase('A webhook', () => {
     await deliver(event('refund.updated', { id: there, object: 'refund' }));
     await api.work();
     const story = (await api.get(`/v1/refunds/${id}/history`)).data.map(({ summary }) => String(summary));
-    const expected = typeof words === 'string' ? expect.stringContaining(words) : expect.stringMatching(words);
-    expect(story).toContainEqual(expected);
+    expect(story).toContainEqual(expect.stringMatching(words));
     expect(story).toContainEqual(expect.stringMatching(/stripe sent refund\.updated; applied: read at the provider: \w+/));
   });
 
