@@ -31,15 +31,13 @@ interrupted.promise.catch(() => undefined); // While all is still starting nobod
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => interrupted.reject(new Obstacle('stopped')));
 
-let stage: Stage | undefined;
 let exitCode = 1;
 try {
   const names = positionals.length === 0 ? Object.keys(benchmarks) : positionals;
   const unknown = names.find((name) => benchmarks[name] === undefined);
   if (unknown !== undefined) throw new Obstacle(`there is no benchmark "${unknown}": ${Object.keys(benchmarks).join(', ')}`);
-  console.error('Starting PostgreSQL and Kafka ...');
-  stage = await Stage.start();
-  const results = await Promise.race([interrupted.promise, runAll(stage, names)]);
+  const results: Result[] = [];
+  for (const name of names) results.push(await run(name));
   if (values.json) {
     const [first] = results;
     const object =
@@ -50,17 +48,20 @@ try {
 } catch (error) {
   console.error(inOneLine(error));
 }
-await Promise.all([...running].map((child) => child.stop(1_000)));
-await stage?.stop();
 process.exit(exitCode);
 
-async function runAll(on: Stage, names: readonly string[]): Promise<Result[]> {
-  const results: Result[] = [];
-  for (const name of names) {
-    const result = await benchmarks[name]?.(on);
-    if (result !== undefined) results.push(result);
+/** On a stage of its own: what one benchmark leaves in a topic would be work for the next. */
+async function run(name: string): Promise<Result> {
+  console.error('Starting PostgreSQL and Kafka ...');
+  const stage = await Stage.start();
+  try {
+    const result = await Promise.race([interrupted.promise, benchmarks[name]?.(stage)]);
+    if (result === undefined) throw new Error(`benchmark ${name} has no result`);
+    return result;
+  } finally {
+    await Promise.all([...running].map((child) => child.stop(1_000)));
+    await stage.stop();
   }
-  return results;
 }
 
 function whole(name: 'pairs' | 'commands' | 'seconds'): number {

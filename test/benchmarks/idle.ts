@@ -25,6 +25,7 @@ export async function idle(stage: Stage, { seconds }: { readonly seconds: number
     ADMIN_KEY: 'benchmark-admin-key',
     STRIPE_API_KEY: 'sk_test_benchmark',
     STRIPE_WEBHOOK_SECRET: 'whsec_benchmark',
+    STRIPE_API_BASE: 'http://127.0.0.1:9', // Nobody listens there, and nobody is called.
     PORT: String(port),
   };
   const parts = {
