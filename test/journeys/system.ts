@@ -349,7 +349,13 @@ export class System {
     const seen: Seen[] = [];
     await consumer.connect();
     try {
-      await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+      // A worker that has just started is still making its topics.
+      const subscribed = () =>
+        consumer.subscribe({ topics: [...topics], fromBeginning: true }).then(
+          () => true,
+          () => false,
+        );
+      await this.until(`${topics.join(', ')} are there`, subscribed);
       await consumer.run({
         eachBatchAutoResolve: true,
         eachBatch: ({ batch }) => {
