@@ -291,6 +291,11 @@ export class WorkingSet {
       .sort((a, b) => compareOrdinals(a.ordinal, b.ordinal));
   }
 
+  /** The first in a lane, where it was loaded. */
+  headOf(lane: string): Operation | undefined {
+    return [...this.operations.values()].find((each) => each.lane === lane && each.head && isOpen(each));
+  }
+
   /** Open operations of a refund. */
   openOperations(refundId: string): Operation[] {
     return this.operationsOf

@@ -68,6 +68,9 @@ export interface Sweep {
 /** Whether it is still to be done, be it after a person has mended what keeps it. */
 export const isOpen = (operation: Operation): boolean => operation.state === 'open' || operation.state === 'parked';
 
+/** Why a send waits whose payment was not read for so long that it may hide an earlier one. */
+export const readFirst = 'its payment is read first';
+
 /** What turns a send that must not be repeated into the search for what became of it. */
 export const searchOf = (payment: Payment) =>
   ({ kind: 'refund.find', target: payment.name, leaseUntil: null, priority: priorities.waitingRead }) as const;
@@ -119,11 +122,11 @@ export const pacing = {
   /** This much of what was not used may be caught up at once. */
   burstMs: 200,
   /** What is left of the rate after a limiter of the provider's has spoken, at most once per `deafMs`: what was under way is no news. */
-  slower: 0.7,
+  slower: 0.85,
   deafMs: 1_000,
   slowest: 0.05,
   /** This part of the full rate comes back with each second. */
-  recovery: 0.02,
+  recovery: 0.03,
   /** A kind of operation that got nothing while its account made so many calls is served once before the more urgent. */
   patience: 10,
 } as const;

@@ -5,7 +5,7 @@
 import { addPaymentRead, addRefundRead, addSend, admitWaiting } from '#application/admission';
 import type { Book, Cause, Disposition, KeptCall, PaymentName, ProviderRefundName, Want, WorkingSet } from '#application/book';
 import { discoveredId, isRefundId, paymentName } from '#application/names';
-import { isOpen, priorities, searchOf, type Claimed, type Operation, type Refusal } from '#application/operations';
+import { isOpen, priorities, readFirst, searchOf, type Claimed, type Operation, type Refusal } from '#application/operations';
 import { nextSweep } from '#application/sweeps';
 import type { Providers } from '#application/providers';
 import type { ListAnswer } from '#domain/ports/refund-list';
@@ -175,6 +175,8 @@ export class RecordAnswers {
     let changed = payment.captured !== facts.captured || payment.refusal?.code !== facts.refusal?.code;
     for (const found of answer.refunds) changed = this.take(set, set.payment(payment.key), found, cause).changed || changed;
     admitWaiting(set, payment.key, cause, this.providers);
+    const next = set.headOf(`refunds:${payment.key}`);
+    if (next?.result === readFirst) set.changeOperation(next.id, { runAt: set.now });
     return { payment: set.payment(payment.key), changed };
   }
 
@@ -190,6 +192,7 @@ export class RecordAnswers {
     const refund = set.kept(operation.refundId ?? '').refund;
     const lost = refund.status === 'submitted' || refund.status === 'outcome_unknown';
     if (!lost || refund.attempt !== operation.attempt) return turn.done(refund.status);
+    if (refund.attention === 'contradiction') return turn.leaveToAPerson('another attempt of it shows money');
     const { refusal } = operation;
     if (refusal !== null) {
       turn.done(refusal.code);
@@ -221,7 +224,7 @@ export class RecordAnswers {
     const { operation, cause } = turn;
     const { account, provider } = operation;
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
-    if (answer.kind === 'unread') return turn.later(answer.why);
+    if (answer.kind === 'unread') return turn.unread(answer.why);
     for (const found of answer.refunds) {
       const known = this.ours(set, account, provider, found);
       if (known === undefined) {
@@ -364,16 +367,23 @@ class Turn {
     this.park(why, 'outcome_unknown');
   }
 
+  /** A page that cannot be had time and again may begin where nothing is any more: the walk begins anew. */
+  unread(why: string): void {
+    const { sweep, tries } = this.operation;
+    if (sweep !== null && tries % triesBeforeAPersonLooks === 0) this.change({ sweep: { ...sweep, after: null } });
+    this.later(why);
+  }
+
   /** The next page now; after the last one the next sweep, from a little before this one began. */
   swept(next: string | null): void {
     const { sweep, target } = this.operation;
     if (sweep === null || !this.held) return;
     if (next !== null) {
-      this.change({ sweep: { ...sweep, after: next } });
+      this.change({ sweep: { ...sweep, after: next }, tries: 0 });
       return this.again(0, 'under way');
     }
     const following = nextSweep(target, sweep, this.set.now);
-    this.change({ sweep: following });
+    this.change({ sweep: following, tries: 0 });
     this.again(Date.parse(following.begunAt) - this.set.now.getTime(), 'through');
   }
 

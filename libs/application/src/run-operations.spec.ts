@@ -158,6 +158,50 @@ describe('A send', () => {
     expect(redress.of(id)).toMatchObject({ status: 'succeeded', attempt: 2 });
   });
 
+  it('is not made anew while an earlier attempt shows money: that is for a person', async () => {
+    redress.provider.nextSends('call_lost');
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    await redress.order('Resolve', id, { outcome: 'not_created', reason: 'not in the dashboard' });
+    redress.provider.nextSends('call_lost');
+    await redress.order('Retry', id);
+    await redress.work();
+    const late = redress.provider.refundOutside('pi_1', 100n);
+    redress.provider.refunds.splice(redress.provider.refunds.indexOf(late), 1, { ...late, refundId: id, attempt: 1 });
+    redress.pass(30 * hour);
+    await redress.workFor(2 * hour);
+    expect(redress.of(id)).toMatchObject({ attempt: 2, attention: 'contradiction', holds: 'reserved' });
+    expect(redress.provider.sentBack('pi_1')).toBe(100n);
+    expect(redress.open()).toEqual(['refund.find pi_1 parked']);
+  });
+
+  it('is looked for at its own pace, however often it is asked for', async () => {
+    redress.provider.nextSends('call_lost');
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    redress.pass(30 * hour);
+    for (let asked = 0; asked < 6; asked += 1) {
+      await redress.order('Sync', id);
+      await redress.work();
+    }
+    expect(redress.of(id)).toMatchObject({ status: 'outcome_unknown', attempt: 1 });
+  });
+
+  it('under way is nobody’s to call off: its answer comes first', async () => {
+    const held = new Held(redress.provider);
+    const slow = redress.process({ provider: held });
+    redress.provider.nextSends('call_lost');
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    redress.pass(minute);
+    await slow.operations.round();
+    const word = { outcome: 'not_created', reason: 'not in the dashboard' };
+    expect(await redress.order('Resolve', id, word)).toBe('not_resolvable');
+    held.letGo();
+    await redress.round(slow.operations);
+    expect(redress.of(id).status).toBe('succeeded');
+  });
+
   it('whose answer is broken time and again is found in its payment’s list', async () => {
     redress.provider.nextSends('answer_lost', ...Array.from<Fate>({ length: 60 }).fill('answer_lost'));
     const id = await redress.refund('pi_1', 100);

@@ -9,8 +9,16 @@ import { addPaymentRead, mayHideASend } from '#application/admission';
 import { Batcher, inParts } from '#application/batcher';
 import type { Book, KeptCall, WorkingSet } from '#application/book';
 import { deadline } from '#application/deadline';
-import { Unavailable } from '#application/errors';
-import { searchOf, type Claimed, type Due, type Endpoint, type Operation, type OperationQueue } from '#application/operations';
+import { Conflict, Unavailable } from '#application/errors';
+import {
+  readFirst,
+  searchOf,
+  type Claimed,
+  type Due,
+  type Endpoint,
+  type Operation,
+  type OperationQueue,
+} from '#application/operations';
 import { countSend, isSameAccount, type Pause, type SendingBounds } from '#application/sending';
 import type { Providers } from '#application/providers';
 import { unknown, type Answered, type RecordAnswers } from '#application/record-answers';
@@ -60,11 +68,11 @@ export class RunOperations {
     };
     this.answers = new Batcher(
       (batch) =>
-        inParts(batch, record, ({ claimed }, error) => {
+        inParts(batch, record, ({ claimed, answer }, error) => {
           // The operation keeps its lease and is tried again after it: what was answered is read anew then.
           this.log.failed(
             'an answer could not be recorded',
-            { operation: claimed.operation.id, refund: claimed.operation.refundId },
+            { operation: claimed.operation.id, refund: claimed.operation.refundId, ...idsIn(answer) },
             error,
           );
           return Promise.resolve({ recorded: true });
@@ -182,7 +190,8 @@ export class RunOperations {
     const payment = set.payment(before.paymentKey);
     if (operation.firstSentAt === null && mayHideASend(payment, this.providers, now)) {
       if (!set.isBeingRead(payment)) addPaymentRead(set, payment);
-      set.changeOperation(operation.id, { leaseUntil: null, runAt: set.later(1_000), result: 'its payment is read first' });
+      // That reading takes it up again.
+      set.changeOperation(operation.id, { leaseUntil: null, runAt: set.later(300_000), result: readFirst });
       return null;
     }
     if (this.isForgotten(operation, now) || mayHideASend(payment, this.providers, now)) {
@@ -283,15 +292,24 @@ export class RunOperations {
     return answer;
   }
 
+  /** What gets nowhere is tried on; whoever is on call hears of it now and then. */
+  private warn({ claimed: { operation }, answer }: Answered): void {
+    const { id, refundId: refund, kind, target, tries } = operation;
+    const isStuck = answer.kind === 'unread' || (answer.kind === 'later' && answer.limit !== 'rate');
+    if (!isStuck || tries === 0 || tries % 8 !== 0) return;
+    this.log.failed(`${kind} gets nowhere after ${tries} calls`, { operation: id, refund, target }, new Error(answer.why));
+  }
+
   /** An answer may hold the only refund id there is, so it is not let go of while the database is away. */
   private async keep(answered: Answered): Promise<void> {
     await this.meet(answered.claimed.operation, answered.calls);
+    this.warn(answered);
     for (;;) {
       try {
         await this.answers.submit(answered);
         return;
       } catch (error) {
-        if (!(error instanceof Unavailable)) throw error;
+        if (!(error instanceof Unavailable || error instanceof Conflict)) throw error;
         const { id: operation, refundId: refund } = answered.claimed.operation;
         this.log.failed('an answer waits for the database', { operation, refund }, error);
         await new Promise((wake) => setTimeout(wake, this.settings.againMs ?? 1_000));
@@ -302,6 +320,13 @@ export class RunOperations {
 
 const soonestLookMs = 20;
 const endpointOf = ({ account, provider, kind }: Endpoint) => `${account}:${provider}:${kind}`;
+
+/** What would be lost with an answer. */
+function idsIn(answer: Answered['answer']): Readonly<Record<string, string | null>> {
+  if (answer.kind !== 'report') return {};
+  const { providerRefundId, says } = answer.report;
+  return { providerRefund: providerRefundId, says };
+}
 
 async function send(
   adapter: RefundProvider,

@@ -66,6 +66,12 @@ export function steer(set: WorkingSet, refund: Refund, type: RefundCommandType, 
       if (holder !== undefined && holder.id !== refund.id) {
         return err({ code: 'not_resolvable', detail: `${providerRefundId} is what became of refund ${holder.id}.` });
       }
+      const isOut = set
+        .openOperations(refund.id)
+        .some(({ lane, leaseUntil }) => lane !== null && leaseUntil !== null && leaseUntil > set.now);
+      if (isOut && outcome !== 'succeeded') {
+        return err({ code: 'not_resolvable', detail: 'It is being sent or looked for just now; say so again in a minute.' });
+      }
       const resolved = act(resolve(refund, { outcome, providerRefundId: providerRefundId ?? null }, set.now));
       if (resolved.ok) {
         for (const operation of set.openOperations(refund.id)) {
@@ -84,7 +90,11 @@ export function steer(set: WorkingSet, refund: Refund, type: RefundCommandType, 
 /** Asks the provider now: what has an id there is read by it; what has none is sent again under its key, or found in its payment. */
 function read(set: WorkingSet, refund: Refund, cause: Cause): void {
   const { account, provider, id: refundId, paymentKey, providerRefundId } = refund;
-  for (const operation of set.openOperations(refundId)) takeUp(set, operation, cause);
+  for (const operation of set.openOperations(refundId)) {
+    // Lists that are to prove something must be some time apart.
+    const isSpaced = operation.kind === 'refund.find' && operation.state === 'open';
+    if (!isSpaced) takeUp(set, operation, cause);
+  }
   if (providerRefundId !== null) {
     addRefundRead(set, { account, provider, providerRefundId, refundId, paymentKey }, set.now, priorities.waitingRead);
   } else {

@@ -56,7 +56,7 @@ export function dataSource({ url, connections, silenceMs = longestSilenceMs }: D
       // goes by keys, in sets whose size the planner cannot know: it is to use the indexes from the first row on, and not to find later
       // that it settled on reading whole tables while they were small.
       options:
-        '-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC ' +
+        `-c statement_timeout=${silenceMs === 0 ? 0 : 30_000} -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC ` +
         '-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_material=off',
     },
   });

@@ -127,6 +127,9 @@ export class StripeRefunds extends RefundProvider implements RefundList {
         return { kind: 'parked', why: inWords(error) };
       case 'refused': {
         const refusal = { code: proof.code, detail: inWords(error), attention: proof.attention };
+        // Where the payment itself is gone the wrong account is asked, and what the first call did is not to be seen there.
+        const isBlind = order.repeated && proof.code === 'payment_not_found';
+        if (isBlind) return { kind: 'report', report: noRefund('unknown', order.attempt, call.now) };
         const made = order.repeated ? await this.madeBefore(order, call) : null;
         return { kind: 'report', report: made ?? noRefund('refused', order.attempt, call.now, refusal) };
       }
@@ -142,9 +145,7 @@ export class StripeRefunds extends RefundProvider implements RefundList {
       const refunds = await this.refundsOf(named(order.payment), call.now);
       const mine = refunds.find(({ refundId, report }) => refundId === order.refundId && report.attempt === order.attempt);
       return mine?.report ?? null;
-    } catch (error) {
-      const proof = proofOf(error);
-      if (proof.proves === 'refused' && proof.code === 'payment_not_found') return null;
+    } catch {
       return noRefund('unknown', order.attempt, call.now);
     }
   }

@@ -593,6 +593,7 @@ export function retry(refund: Refund, at: Date): Result<RefundEvent[], RefundRef
 /** It is proved that the attempt under way had no effect: the next one goes out under a key of its own, in the room that is still held. */
 export function startOver(refund: Refund, at: Date): RefundEvent[] {
   if (refund.status !== 'submitted' && refund.status !== 'outcome_unknown') return [];
+  if (refund.attention === 'contradiction') return [];
   const again = anew(refund.attempt + 1, at);
   return refund.status === 'outcome_unknown' ? [again, { type: 'outcome_resolved', at, changes: {} }] : [again];
 }
