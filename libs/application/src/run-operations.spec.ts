@@ -629,7 +629,8 @@ describe('A worker', () => {
       }),
     });
     await held.operations.round();
-    await new Promise((wake) => setTimeout(wake, 50));
+    for (let waited = 0; held.operations.busy > 0 && waited < 2_000; waited += 1)
+      await new Promise((wake) => setTimeout(wake, 1));
     expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: 're_1' });
     expect(redress.provider.calls.filter(({ what }) => what === 'send')).toHaveLength(1);
     await redress.work(worker.operations);
