@@ -61,7 +61,8 @@ describeWithDatabase('A database that moves to another machine without a word', 
     const ringing = new PostgresWake(database.url);
     await Promise.all([listening.start(), ringing.start()]);
     const connections = async () =>
-      (await source.query("select pid from pg_stat_activity where application_name = 'redress wake' order by pid")) as unknown[];
+      (await source.query(`
+        select pid from pg_stat_activity where application_name = 'redress wake' and datname = current_database() order by pid`)) as unknown[];
     const before = await connections();
     await new Promise((wake) => setTimeout(wake, 3 * silenceMs));
     expect(await connections()).toEqual(before);
