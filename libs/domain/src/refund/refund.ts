@@ -159,6 +159,17 @@ export interface RefundOrder {
   readonly expectedAvailable: bigint | null;
 }
 
+/** An attempt of which no provider has said anything. */
+const unreported = {
+  providerRefundId: null,
+  providerStatus: null,
+  pendingReason: null,
+  failureCode: null,
+  bankReference: null,
+  actionRequired: null,
+  reportedAt: null,
+} as const;
+
 /** A refund as it begins, before anything was decided about it. */
 export function requested(order: RefundOrder, at: Date): Refund {
   return {
@@ -169,13 +180,7 @@ export function requested(order: RefundOrder, at: Date): Refund {
     holds: 'nothing',
     origin: 'command',
     attempt: 1,
-    providerRefundId: null,
-    providerStatus: null,
-    pendingReason: null,
-    failureCode: null,
-    bankReference: null,
-    actionRequired: null,
-    reportedAt: null,
+    ...unreported,
     unknownSince: null,
     rejection: null,
     outcome: null,
@@ -604,13 +609,7 @@ function anew(attempt: number, at: Date): RefundEvent {
     holds: 'reserved',
     attention: null,
     attempt,
-    providerRefundId: null,
-    providerStatus: null,
-    pendingReason: null,
-    failureCode: null,
-    bankReference: null,
-    actionRequired: null,
-    reportedAt: null,
+    ...unreported,
   };
   return { type: 'approved', at, changes };
 }
