@@ -5,7 +5,9 @@
 import { createHash } from 'node:crypto';
 import { addPaymentRead, addRefundRead } from '#application/admission';
 import { inParts } from '#application/batcher';
-import type { Book, Disposition, PaymentName, ProviderRefundName, Want, WorkingSet } from '#application/book';
+import type { Book } from '#application/book';
+import type { Disposition, PaymentName, ProviderRefundName, Want } from '#application/kept';
+import type { WorkingSet } from '#application/working-set';
 import { paymentName } from '#application/names';
 import { priorities } from '#application/operations';
 import type { Providers } from '#application/providers';
@@ -150,8 +152,8 @@ interface Received {
 /** Ends a delivery that tells nothing new; false when the provider must be read. */
 function disposeKnown(set: WorkingSet, { delivery, received }: Received): boolean {
   const { id, account, provider } = delivery;
-  const dispose = (disposition: Disposition, detail: string, refundId: string | null = null) => {
-    set.disposeDelivery({ id, disposition, detail, operationId: null, refundId });
+  const dispose = (disposition: Disposition, detail: string, refundId: string | null = null, disputeId: string | null = null) => {
+    set.disposeDelivery({ id, disposition, detail, operationId: null, refundId, disputeId });
     return true;
   };
   if (received === null) return dispose('foreign', `no account "${account}" is configured for ${provider}`);
@@ -182,8 +184,8 @@ function haveRead(set: WorkingSet, { delivery, received }: Received): void {
   const { id, account, provider } = delivery;
   const notice = received?.notice;
   if (notice === undefined || notice.about === 'nothing' || notice.about === 'others') return;
-  const awaitReading = (operationId: string, refundId: string | null) =>
-    set.disposeDelivery({ id, disposition: null, detail: null, operationId, refundId });
+  const awaitReading = (operationId: string, refundId: string | null, disputeId: string | null = null) =>
+    set.disposeDelivery({ id, disposition: null, detail: null, operationId, refundId, disputeId });
 
   const refund = notice.about === 'refund' ? refundOf(set, delivery, notice) : undefined;
   if (notice.about === 'refund' && (refund !== undefined || notice.payment === null)) {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { v5 as uuid5 } from 'uuid';
-import type { PaymentName } from '#application/book';
+import type { PaymentName } from '#application/kept';
 import type { Providers } from '#application/providers';
 
 /** The name space of every id we derive. Changing it would give redelivered commands new ids, and so new provider keys. */

@@ -4,31 +4,47 @@ import type { CallLimits } from '#domain/ports/refund-provider';
 import type { Refund, RefundReport } from '#domain/refund/refund';
 
 /**
- * `refund.send` moves money; the others only look. A send that must not be repeated becomes `refund.find`: it keeps its lane, and reads
- * what became of its attempt. `refunds.list` is the sweep over an account. Each kind is one endpoint at its provider, or has its share of one.
+ * `refund.send` moves money. A send that must not be repeated becomes `refund.find`: it keeps its lane, and reads what became of its
+ * attempt. Of a dispute, `evidence.upload` and `evidence.stage` prepare what `dispute.submit` and `dispute.accept` then do once and for
+ * all; all four stand in the dispute's lane. The others only look; lists are sweeps over an account. Each kind is one endpoint at its
+ * provider, or has its share of one.
  */
-export const operationKinds = ['refund.send', 'refund.find', 'refund.read', 'payment.read', 'refunds.list'] as const;
+export const operationKinds = [
+  'refund.send',
+  'refund.find',
+  'refund.read',
+  'payment.read',
+  'refunds.list',
+  'dispute.read',
+  'disputes.list',
+  'warning.read',
+  'evidence.upload',
+  'evidence.stage',
+  'dispute.submit',
+  'dispute.accept',
+] as const;
 export type OperationKind = (typeof operationKinds)[number];
 
 /**
- * One thing to send to or read from a provider: evidence, recovery point and queue in a row. Sends of one payment stand in one lane and
- * go one at a time; reads have no lane and are coalesced by what they read.
+ * One thing to send to or read from a provider: evidence, recovery point and queue in a row. The refunds of one payment stand in one lane,
+ * and what is sent about one dispute in another; each goes one at a time. Reads have no lane and are coalesced by what they read.
  */
 export interface Operation {
   readonly id: string;
   readonly account: string;
   readonly provider: string;
   readonly kind: OperationKind;
-  /** What is sent or read: our refund's id, the provider's refund id, the payment's name, or which sweep. */
+  /** What is sent or read: our refund's, dispute's or file's id; the provider's id of a refund, dispute or warning; the payment's name; or which sweep. */
   readonly target: string;
   readonly refundId: string | null;
+  readonly disputeId: string | null;
   readonly paymentKey: string | null;
   readonly lane: string | null;
   /** First of its lane; only heads are claimed. Always true outside lanes. */
   readonly head: boolean;
   /** The idempotency key, stored before its first use. */
   readonly key: string | null;
-  /** The refund's attempt that this sends. */
+  /** The attempt of the refund or the decision that this sends. */
   readonly attempt: number;
   /** Calls begun. */
   readonly tries: number;

@@ -3,7 +3,9 @@
  * again in the same transaction, so that after a crash at any line either both happened or neither did.
  */
 import { addPaymentRead, addRefundRead, addSend, admitWaiting } from '#application/admission';
-import type { Book, Cause, Disposition, KeptCall, PaymentName, ProviderRefundName, Want, WorkingSet } from '#application/book';
+import type { Book } from '#application/book';
+import type { Cause, Disposition, KeptCall, PaymentName, ProviderRefundName, Want } from '#application/kept';
+import type { WorkingSet } from '#application/working-set';
 import { discoveredId, isRefundId, paymentName } from '#application/names';
 import { isOpen, priorities, readFirst, searchOf, type Claimed, type Operation, type Refusal } from '#application/operations';
 import { nextSweep } from '#application/sweeps';
@@ -403,7 +405,8 @@ class Turn {
   /** Deliveries that waited for this reading. When it is to be repeated, or was taken over, the next one disposes of them. */
   dispose(disposition: Disposition, detail: string, refundId: string | null): void {
     const operationId = this.operation.id;
-    if (this.held && !this.operation.again) this.set.disposeAnswered({ operationId, disposition, detail, refundId });
+    if (this.held && !this.operation.again)
+      this.set.disposeAnswered({ operationId, disposition, detail, refundId, disputeId: null });
   }
 
   /** What a notice is about is not there for us; of a refund that we know that is news. */

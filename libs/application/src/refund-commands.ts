@@ -3,7 +3,9 @@
  * No provider is called here. A refund whose payment we know well enough is admitted or refused at once; otherwise it waits as
  * `requested`, and the reading of the payment decides (see record-answers).
  */
-import type { Book, Cause, Origin, PaymentName, ProviderRefundName, Want, WorkingSet } from '#application/book';
+import type { Book } from '#application/book';
+import type { Cause, Origin, PaymentName, ProviderRefundName, Want } from '#application/kept';
+import type { WorkingSet } from '#application/working-set';
 import { paymentKey as kafkaKey } from '#contracts/topics';
 import { codes, type Code } from '#contracts/codes';
 import {
@@ -125,6 +127,7 @@ export class RefundCommands {
       type: command.type,
       digest,
       refundId: answer.refund?.id ?? null,
+      disputeId: null,
       body: isRequest ? null : command.body,
       answer: JSON.stringify(answer),
       receivedAt: set.now,

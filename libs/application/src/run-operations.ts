@@ -7,7 +7,9 @@
  */
 import { addPaymentRead, mayHideASend } from '#application/admission';
 import { Batcher, inParts } from '#application/batcher';
-import type { Book, KeptCall, WorkingSet } from '#application/book';
+import type { Book } from '#application/book';
+import type { KeptCall } from '#application/kept';
+import type { WorkingSet } from '#application/working-set';
 import { deadline } from '#application/deadline';
 import { Conflict, Unavailable } from '#application/errors';
 import {

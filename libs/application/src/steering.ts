@@ -1,6 +1,7 @@
 /* What people and services may do to a refund that exists: approve, reject, cancel, retry, have it read, say what became of it, acknowledge. */
 import { addRefundRead, addSend, addPaymentRead } from '#application/admission';
-import type { Cause, WorkingSet } from '#application/book';
+import type { Cause } from '#application/kept';
+import type { WorkingSet } from '#application/working-set';
 import { priorities, type Operation } from '#application/operations';
 import type { Code } from '#contracts/codes';
 import type { RefundCommand, RefundCommandType, ResolveRefund } from '#contracts/refund-commands';

@@ -4,7 +4,9 @@
  * can be repeated.
  */
 import { inParts } from '#application/batcher';
-import type { Book, DeadLetter, Want, WorkingSet } from '#application/book';
+import type { Book } from '#application/book';
+import type { DeadLetter, Want } from '#application/kept';
+import type { WorkingSet } from '#application/working-set';
 import { commandId, digestOf } from '#application/names';
 import type { OperationQueue } from '#application/operations';
 import { readCommand } from '#application/read-command';
@@ -154,6 +156,7 @@ export class Upkeep {
         type,
         digest: digestOf({ type, ...body }),
         refundId: 'refundId' in decided.value ? (decided.value.refundId as string | null) : null,
+        disputeId: null,
         body,
         answer: JSON.stringify(decided.value),
         receivedAt: set.now,
