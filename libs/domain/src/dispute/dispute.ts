@@ -290,15 +290,25 @@ export function recordTaken(dispute: Dispute, report: DisputeReport, terms: Disp
   return [...events, ...done(after.decision, report.at)];
 }
 
-/** Just before our send went out for the first time the dispute did not wait for it any more: what happened was not our doing. */
-export function recordOvertaken(dispute: Dispute, report: DisputeReport, terms: DisputeTerms): DisputeEvent[] {
+/**
+ * Just before a send the dispute did not wait for it any more. Where it was the first send under this decision (`neverLeft`), what happened
+ * was not our doing.
+ */
+export function recordOvertaken(
+  dispute: Dispute,
+  report: DisputeReport,
+  neverLeft: boolean,
+  terms: DisputeTerms,
+): DisputeEvent[] {
   const { decision } = dispute;
   const unsent: DisputeEvent[] =
-    decision === null ? [] : [{ type: 'silent', at: report.at, changes: { decision: { ...decision, state: 'recorded' } } }];
+    decision === null || decision.state === 'done' || !neverLeft
+      ? []
+      : [{ type: 'silent', at: report.at, changes: { decision: { ...decision, state: 'recorded' } } }];
   const before = unsent.reduce(evolve, dispute);
   const events = [...unsent, ...recordReport(before, report, terms)];
   const after = events.reduce(evolve, dispute);
-  if (after.decision?.state !== 'recorded') return events;
+  if (after.decision === null || after.decision.state === 'done') return events;
   const cleared: DisputeEvent = { type: 'silent', at: report.at, changes: { decision: null } };
   return [...events, cleared, ...attentionTo(after, 'answered_elsewhere', report.at)];
 }
