@@ -24,9 +24,10 @@ import {
   type DisputeReport,
   type DisputeTerms,
 } from '#domain/dispute/dispute';
-import { edit, emptyDraft } from '#domain/dispute/evidence';
-import { proofOfCredit } from '#domain/dispute/proof-of-credit';
+import { answerFrom, edit, emptyDraft, staged } from '#domain/dispute/evidence';
+import { proofOfCredit, type Credit } from '#domain/dispute/proof-of-credit';
 import { overdrawn, type Payment } from '#domain/payment/payment';
+import type { Refund } from '#domain/refund/refund';
 import type {
   DisputeAnswer,
   DisputesAnswer,
@@ -194,17 +195,22 @@ export class RecordDisputes {
   private staged(set: WorkingSet, turn: Turn, answer: DisputeSendAnswer): void {
     const { operation, cause } = turn;
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
-    if (answer.kind === 'unknown') return turn.later(answer.why);
     const dispute = set.disputes.kept(operation.disputeId ?? '');
+    const draft = set.disputes.draft(dispute.id);
+    const given = answerFrom(draft, dispute.stage === 'appeal');
+    if (answer.kind === 'unknown') {
+      set.disputes.setDraft(staged(draft, operation.attempt, given, 'unclear'));
+      return turn.later(answer.why);
+    }
     if (answer.kind === 'refused') {
       set.disputes.record(dispute.id, attentionTo(dispute, 'provider_refused', set.now), cause);
       return turn.done(`${answer.code}: ${answer.detail}`);
     }
     this.believe(set, dispute, (before) => recordReport(before, answer.report, this.terms), cause);
     if (answer.kind === 'taken') {
-      const draft = set.disputes.draft(dispute.id);
-      const emptied = draft.version === operation.attempt ? [] : draft.emptied;
-      set.disputes.setDraft({ ...draft, emptied, stagedVersion: Math.max(draft.stagedVersion, operation.attempt) });
+      // Changed since it went out, it may hold what is not in the draft any more.
+      const outcome = draft.version === operation.attempt ? 'held' : 'unclear';
+      set.disputes.setDraft({ ...staged(draft, operation.attempt, given, outcome), stagedVersion: operation.attempt });
       set.disputes.record(dispute.id, [{ type: 'evidence_staged', at: set.now, changes: {} }], cause);
     }
     turn.done(answer.kind);
@@ -275,7 +281,7 @@ export class RecordDisputes {
     if (before !== null && after.round > before.round) {
       const [draft, answered] = [set.disputes.draft(after.id), before.decision?.version ?? null];
       // The provider holds nothing for the new stage yet.
-      set.disputes.setDraft({ ...draft, stagedVersion: 0, emptied: [] });
+      set.disputes.setDraft({ ...draft, stagedVersion: 0 });
       const sent = answered === null ? undefined : set.disputes.packet(after.id, before.round, answered);
       if (sent?.submittedAt === null && after.submissions > before.submissions) {
         set.disputes.setPacket({ ...sent, submittedAt: set.now });
@@ -331,13 +337,18 @@ export function prefill(set: WorkingSet, dispute: Dispute): void {
   const draft = set.disputes.draft(dispute.id);
   const last = draft.changes.findLast(({ fields }) => fields.includes('refundRefusalExplanation'));
   const isOurs = last === undefined ? draft.content.refundRefusalExplanation === undefined : last.by === prefiller;
-  const text = isOurs ? proofOfCredit(set.wentOut(dispute.paymentKey), dispute) : null;
+  const text = isOurs ? proofOfCredit(dispute, set.wentOut(dispute.paymentKey).flatMap(creditOf)) : null;
   if (text === null || text === draft.content.refundRefusalExplanation) return;
   const edited = edit(draft, { refundRefusalExplanation: text }, null, prefiller, set.now);
   if (edited.ok) set.disputes.setDraft(edited.value);
 }
 
 const prefiller = 'redress';
+
+function creditOf({ providerRefundId, status, amount, currency, createdAt: at, bankReference }: Refund): Credit[] {
+  if (providerRefundId === null || amount === null || currency === null) return [];
+  return status === 'succeeded' || status === 'pending' ? [{ providerRefundId, status, amount, currency, at, bankReference }] : [];
+}
 
 /** When an open dispute is read again in case a webhook is lost: the more often the nearer its deadline. The sweep sees what changes later. */
 function lookAgainIn(dispute: Dispute, now: Date): number | null {

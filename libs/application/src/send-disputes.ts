@@ -6,7 +6,7 @@ import { isBegunFirst, type Claimed, type Operation } from '#application/operati
 import type { DisputeAnswered } from '#application/record-disputes';
 import type { WorkingSet } from '#application/working-set';
 import { beginSend, mayEdit, recordRefusal, type Dispute } from '#domain/dispute/dispute';
-import type { Draft, EvidenceFile, Packet } from '#domain/dispute/evidence';
+import { answerFrom, type Draft, type EvidenceFile, type Packet } from '#domain/dispute/evidence';
 import type { DisputeProvider, EvidenceOrder } from '#domain/ports/dispute-provider';
 import type { CallContext } from '#domain/ports/refund-provider';
 
@@ -109,7 +109,8 @@ export async function askAboutDispute(
   return { kind, answer: await provider.submit(order, operation.key, call) };
 }
 
-function orderOf({ providerDisputeId, submissions, stage }: Dispute, { content, files, emptied }: Draft | Packet): EvidenceOrder {
+function orderOf({ providerDisputeId, submissions, stage }: Dispute, evidence: Draft | Packet): EvidenceOrder {
+  const { content, files, emptied } = 'staged' in evidence ? answerFrom(evidence, stage === 'appeal') : evidence;
   const there = files.flatMap(({ place, providerFileId }) => (providerFileId === null ? [] : [{ place, providerFileId }]));
   return { providerDisputeId, submissions, stage, content, files: there, emptied };
 }

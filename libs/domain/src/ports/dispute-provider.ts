@@ -1,5 +1,5 @@
 import type { DisputeReport, DisputeStage } from '../dispute/dispute.js';
-import type { Evidence, FilePlace, FileType, TextField } from '../dispute/evidence.js';
+import type { Evidence, EvidenceName, FilePlace, FileType } from '../dispute/evidence.js';
 import type { CallContext, NoAnswer } from './refund-provider.js';
 
 /** No trustworthy answer; reading again does no harm. */
@@ -64,8 +64,8 @@ export interface EvidenceOrder {
   readonly providerDisputeId: string;
   readonly content: Evidence;
   readonly files: readonly { readonly place: FilePlace; readonly providerFileId: string }[];
-  /** Fields that the provider was given before and that are to be empty now. */
-  readonly emptied: readonly TextField[];
+  /** What the provider was given before and is to hold no more. */
+  readonly emptied: readonly EvidenceName[];
   /** How many submissions the provider had counted when this was decided: with more, somebody has answered. */
   readonly submissions: number;
   /** The stage it was decided in: an answer to an inquiry is none to the chargeback that it became. */
