@@ -110,7 +110,7 @@ export interface Claimed {
   readonly evidence: Packet | Draft | null;
 }
 
-export interface ParkedOperation extends Pick<Operation, 'id' | 'refundId'> {
+export interface ParkedOperation extends Pick<Operation, 'id' | 'refundId' | 'disputeId'> {
   readonly ordinal: bigint;
 }
 

@@ -195,22 +195,20 @@ export class RecordDisputes {
   private staged(set: WorkingSet, turn: Turn, answer: DisputeSendAnswer): void {
     const { operation, cause } = turn;
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
+    if (answer.kind === 'unknown') return turn.later(answer.why);
     const dispute = set.disputes.kept(operation.disputeId ?? '');
-    const draft = set.disputes.draft(dispute.id);
-    const given = answerFrom(draft, dispute.stage === 'appeal');
-    if (answer.kind === 'unknown') {
-      set.disputes.setDraft(staged(draft, operation.attempt, given, 'unclear'));
-      return turn.later(answer.why);
-    }
     if (answer.kind === 'refused') {
       set.disputes.record(dispute.id, attentionTo(dispute, 'provider_refused', set.now), cause);
       return turn.done(`${answer.code}: ${answer.detail}`);
     }
     this.believe(set, dispute, (before) => recordReport(before, answer.report, this.terms), cause);
     if (answer.kind === 'taken') {
-      // Changed since it went out, it may hold what is not in the draft any more.
-      const outcome = draft.version === operation.attempt ? 'held' : 'unclear';
-      set.disputes.setDraft({ ...staged(draft, operation.attempt, given, outcome), stagedVersion: operation.attempt });
+      const draft = set.disputes.draft(dispute.id);
+      const held = answerFrom(draft, dispute.stage === 'appeal');
+      // Where the draft has changed since it went out, it stays unclear what else the provider holds, as it was said when that began.
+      const isSame = draft.version === operation.attempt;
+      const known = isSame ? staged(draft, operation.attempt, held, 'held') : draft;
+      set.disputes.setDraft({ ...known, stagedVersion: Math.max(draft.stagedVersion, operation.attempt) });
       set.disputes.record(dispute.id, [{ type: 'evidence_staged', at: set.now, changes: {} }], cause);
     }
     turn.done(answer.kind);
@@ -347,7 +345,9 @@ const prefiller = 'redress';
 
 function creditOf({ providerRefundId, status, amount, currency, createdAt: at, bankReference }: Refund): Credit[] {
   if (providerRefundId === null || amount === null || currency === null) return [];
-  return status === 'succeeded' || status === 'pending' ? [{ providerRefundId, status, amount, currency, at, bankReference }] : [];
+  return status === 'succeeded' || status === 'pending'
+    ? [{ providerRefundId, status, amount, currency, at, bankReference }]
+    : [];
 }
 
 /** When an open dispute is read again in case a webhook is lost: the more often the nearer its deadline. The sweep sees what changes later. */

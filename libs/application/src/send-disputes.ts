@@ -6,7 +6,7 @@ import { isBegunFirst, type Claimed, type Operation } from '#application/operati
 import type { DisputeAnswered } from '#application/record-disputes';
 import type { WorkingSet } from '#application/working-set';
 import { beginSend, mayEdit, recordRefusal, type Dispute } from '#domain/dispute/dispute';
-import { answerFrom, type Draft, type EvidenceFile, type Packet } from '#domain/dispute/evidence';
+import { answerFrom, staged as markStaged, type Draft, type EvidenceFile, type Packet } from '#domain/dispute/evidence';
 import type { DisputeProvider, EvidenceOrder } from '#domain/ports/dispute-provider';
 import type { CallContext } from '#domain/ports/refund-provider';
 
@@ -30,7 +30,7 @@ function begin(set: WorkingSet, claimed: Operation): Claimed | null {
   }
   const payment = set.payment(dispute.paymentKey);
   if (!isBegunFirst(operation.kind))
-    return { operation: staged(set, operation, dispute, evidence), refund: null, payment, dispute, evidence };
+    return { operation: stagedNow(set, operation, dispute, evidence), refund: null, payment, dispute, evidence };
   const cause = { causationId: operation.id };
   const missing = evidence?.files.find(({ providerFileId }) => providerFileId === null);
   if (missing !== undefined) {
@@ -69,8 +69,11 @@ function whatToSend(set: WorkingSet, operation: Operation, dispute: Dispute): Dr
 }
 
 /** The draft goes out as it stands now, under the key of that version. */
-function staged(set: WorkingSet, operation: Operation, dispute: Dispute, evidence: Draft | Packet | null): Operation {
-  if (operation.kind !== 'evidence.stage' || evidence === null || evidence.version === operation.attempt) return operation;
+function stagedNow(set: WorkingSet, operation: Operation, dispute: Dispute, evidence: Draft | Packet | null): Operation {
+  if (evidence === null || !('staged' in evidence) || operation.kind !== 'evidence.stage') return operation;
+  // From here on the provider may hold it.
+  set.disputes.setDraft(markStaged(evidence, evidence.version, answerFrom(evidence, dispute.stage === 'appeal'), 'unclear'));
+  if (evidence.version === operation.attempt) return operation;
   return set.changeOperation(operation.id, { attempt: evidence.version, key: stageKey(dispute, evidence.version) });
 }
 
