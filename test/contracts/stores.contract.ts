@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { v5 as uuid5 } from 'uuid';
 import { addPaymentRead, addRefundRead, addSend } from '#application/admission';
-import type { Book, KeptCommand, PaymentName, Want, WorkingSet } from '#application/book';
+import type { Book } from '#application/book';
+import type { KeptCommand, PaymentName, Want } from '#application/kept';
+import type { WorkingSet } from '#application/working-set';
 import type { Deliveries, NewDelivery } from '#application/deliveries';
 import { Conflict, Fenced } from '#application/errors';
 import type { EventLog, PartitionMark, PartitionOffsets, TopicCursors } from '#application/event-log';

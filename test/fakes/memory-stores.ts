@@ -3,15 +3,9 @@
  * throws, and the same refusals. test/contracts/stores.contract.ts holds it to PostgreSQL. Nothing here happens by itself or by chance:
  * time stands where `now` was set, and ids come from whoever makes it.
  */
-import {
-  Book,
-  WorkingSet,
-  type DeadLetter,
-  type KeptCall,
-  type KeptCommand,
-  type KeptRefund,
-  type Want,
-} from '#application/book';
+import { Book } from '#application/book';
+import type { DeadLetter, KeptCall, KeptCommand, KeptRefund, Want } from '#application/kept';
+import { WorkingSet } from '#application/working-set';
 import { Deliveries, type NewDelivery, type PendingDelivery } from '#application/deliveries';
 import { Conflict, Fenced } from '#application/errors';
 import {

@@ -1,4 +1,5 @@
-import type { Cause, WorkingSet } from '#application/book';
+import type { Cause } from '#application/kept';
+import type { WorkingSet } from '#application/working-set';
 import { priorities } from '#application/operations';
 import type { Providers } from '#application/providers';
 import { admit, type Payment } from '#domain/payment/payment';

@@ -11,7 +11,9 @@ import type {
 import type { SendingPause } from '#contracts/sending';
 import type { Provider } from '#contracts/refund-commands';
 import type { Code } from '#contracts/codes';
+import type { Dispute as PublicDispute, FraudWarning as PublicWarning } from '#contracts/dispute-events';
 import { available, overdrawn, type Payment } from '#domain/payment/payment';
+import type { Dispute, FraudWarning } from '#domain/dispute/dispute';
 import type { ActionRequired, Refund, Rejection } from '#domain/refund/refund';
 
 const whole = (amount: bigint | null) => (amount === null ? null : Number(amount));
@@ -38,12 +40,72 @@ export function refundSummary(refund: Refund, payment: Payment): RefundSummary {
     bankReference: refund.bankReference,
     actionRequired: publicAction(refund.actionRequired),
     attempts: refund.origin === 'discovered' ? 0 : refund.attempt,
-    warnings: [],
+    warnings: warningsOf(payment),
     rejection: refund.rejection === null ? null : publicRejection(refund.rejection),
     version: refund.version,
     createdAt: refund.createdAt.toISOString(),
     updatedAt: refund.updatedAt.toISOString(),
     finalAt: time(refund.finalAt),
+  };
+}
+
+/** What to know about a refund of this payment although it is allowed: an inquiry may become a chargeback of what was given back. */
+function warningsOf(payment: Payment): readonly string[] {
+  return payment.inquiries > 0 ? ['open_inquiry'] : [];
+}
+
+/** A dispute as events carry it and HTTP shows it. */
+export function publicDispute(dispute: Dispute, payment: Payment): PublicDispute {
+  const { decision } = dispute;
+  return {
+    id: dispute.id,
+    account: dispute.account,
+    provider: dispute.provider as Provider,
+    providerDisputeId: dispute.providerDisputeId,
+    paymentId: payment.name,
+    stage: dispute.stage,
+    status: dispute.status,
+    money: dispute.money,
+    providerStatus: dispute.providerStatus,
+    attention: dispute.attention,
+    amount: Number(dispute.amount),
+    currency: dispute.currency,
+    reason: dispute.reason,
+    networkReasonCode: dispute.networkReasonCode,
+    network: dispute.network,
+    dueBy: time(dispute.dueBy),
+    decideBy: time(dispute.decideBy),
+    submissions: dispute.submissions,
+    decision:
+      decision === null
+        ? null
+        : {
+            kind: decision.kind,
+            state: decision.state,
+            by: decision.by,
+            at: decision.at.toISOString(),
+            version: decision.version,
+          },
+    refundable: dispute.refundable,
+    version: dispute.version,
+    openedAt: dispute.openedAt.toISOString(),
+    createdAt: dispute.createdAt.toISOString(),
+    updatedAt: dispute.updatedAt.toISOString(),
+  };
+}
+
+export function publicWarning(warning: FraudWarning, payment: Payment): PublicWarning {
+  const { id, account, providerWarningId, actionable, fraudType, openedAt } = warning;
+  const provider = warning.provider as Provider;
+  return {
+    id,
+    account,
+    provider,
+    providerWarningId,
+    paymentId: payment.name,
+    actionable,
+    fraudType,
+    openedAt: openedAt.toISOString(),
   };
 }
 
@@ -57,7 +119,8 @@ export function publicRejection({ code, detail }: Rejection): PublicRejection {
 
 /** A refund as HTTP shows it, with what people wrote into it. */
 export function publicRefund(refund: Refund, payment: Payment, warnings: readonly string[] = []): PublicRefund {
-  return { ...refundSummary(refund, payment), warnings, note: refund.note, metadata: refund.metadata };
+  const summary = refundSummary(refund, payment);
+  return { ...summary, warnings: [...summary.warnings, ...warnings], note: refund.note, metadata: refund.metadata };
 }
 
 /** What is left of a payment. The currency is unknown until the provider has been read. */

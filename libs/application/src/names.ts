@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { v5 as uuid5 } from 'uuid';
-import type { PaymentName } from '#application/book';
+import type { PaymentName } from '#application/kept';
 import type { Providers } from '#application/providers';
 
 /** The name space of every id we derive. Changing it would give redelivered commands new ids, and so new provider keys. */
@@ -22,6 +22,19 @@ export const isRefundId = (text: string): boolean => /^rf_[0-9a-f]{32}$/.test(te
 export function discoveredId(account: string, provider: string, providerRefundId: string): string {
   return refundIdOf(uuid5(JSON.stringify([account, provider, providerRefundId]), REDRESS));
 }
+
+/** A dispute's id, from the provider's: whoever hears of it first makes the same. */
+export function disputeId(account: string, provider: string, providerDisputeId: string): string {
+  return ourId('dp', [account, provider, 'dispute', providerDisputeId]);
+}
+
+/** The id of an early fraud warning. */
+export function warningId(account: string, provider: string, providerWarningId: string): string {
+  return ourId('fw', [account, provider, 'warning', providerWarningId]);
+}
+
+const ourId = (prefix: string, name: readonly string[]) =>
+  `${prefix}_${uuid5(JSON.stringify(name), REDRESS).replaceAll('-', '')}`;
 
 /** A payment as a caller or a provider names it, ready to be wanted from the book. */
 export function paymentName(providers: Providers, account: string, provider: string, name: string): PaymentName {

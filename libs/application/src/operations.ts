@@ -1,34 +1,52 @@
 import type { Scope } from '#application/sending';
+import type { Dispute } from '#domain/dispute/dispute';
+import type { Draft, Packet } from '#domain/dispute/evidence';
 import type { Payment } from '#domain/payment/payment';
 import type { CallLimits } from '#domain/ports/refund-provider';
 import type { Refund, RefundReport } from '#domain/refund/refund';
 
 /**
- * `refund.send` moves money; the others only look. A send that must not be repeated becomes `refund.find`: it keeps its lane, and reads
- * what became of its attempt. `refunds.list` is the sweep over an account. Each kind is one endpoint at its provider, or has its share of one.
+ * `refund.send` moves money. A send that must not be repeated becomes `refund.find`: it keeps its lane, and reads what became of its
+ * attempt. Of a dispute, `evidence.upload` and `evidence.stage` prepare what `dispute.submit` and `dispute.accept` then do once and for
+ * all; all four stand in the dispute's lane. The others only look; lists are sweeps over an account. Each kind is one endpoint at its
+ * provider, or has its share of one.
  */
-export const operationKinds = ['refund.send', 'refund.find', 'refund.read', 'payment.read', 'refunds.list'] as const;
+export const operationKinds = [
+  'refund.send',
+  'refund.find',
+  'refund.read',
+  'payment.read',
+  'refunds.list',
+  'dispute.read',
+  'disputes.list',
+  'warning.read',
+  'evidence.upload',
+  'evidence.stage',
+  'dispute.submit',
+  'dispute.accept',
+] as const;
 export type OperationKind = (typeof operationKinds)[number];
 
 /**
- * One thing to send to or read from a provider: evidence, recovery point and queue in a row. Sends of one payment stand in one lane and
- * go one at a time; reads have no lane and are coalesced by what they read.
+ * One thing to send to or read from a provider: evidence, recovery point and queue in a row. The refunds of one payment stand in one lane,
+ * and what is sent about one dispute in another; each goes one at a time. Reads have no lane and are coalesced by what they read.
  */
 export interface Operation {
   readonly id: string;
   readonly account: string;
   readonly provider: string;
   readonly kind: OperationKind;
-  /** What is sent or read: our refund's id, the provider's refund id, the payment's name, or which sweep. */
+  /** What is sent or read: our refund's, dispute's or file's id; the provider's id of a refund, dispute or warning; the payment's name; or which sweep. */
   readonly target: string;
   readonly refundId: string | null;
+  readonly disputeId: string | null;
   readonly paymentKey: string | null;
   readonly lane: string | null;
   /** First of its lane; only heads are claimed. Always true outside lanes. */
   readonly head: boolean;
   /** The idempotency key, stored before its first use. */
   readonly key: string | null;
-  /** The refund's attempt that this sends. */
+  /** The attempt of the refund or the decision that this sends. */
   readonly attempt: number;
   /** Calls begun. */
   readonly tries: number;
@@ -65,6 +83,10 @@ export interface Sweep {
   readonly after: string | null;
 }
 
+/** What cannot be undone: its beginning is committed on its own before the provider hears of it. */
+export const isBegunFirst = (kind: OperationKind): boolean =>
+  kind === 'refund.send' || kind === 'dispute.submit' || kind === 'dispute.accept';
+
 /** Whether it is still to be done, be it after a person has mended what keeps it. */
 export const isOpen = (operation: Operation): boolean => operation.state === 'open' || operation.state === 'parked';
 
@@ -75,17 +97,20 @@ export const readFirst = 'its payment is read first';
 export const searchOf = (payment: Payment) =>
   ({ kind: 'refund.find', target: payment.name, leaseUntil: null, priority: priorities.waitingRead }) as const;
 
-/** Who goes first when more is due than can be called: what waits for an answer, then sends, then polls. */
-export const priorities = { send: 10, waitingRead: 20, noticeRead: 30, poll: 40 } as const;
+/** Who goes first when more is due than can be called: what has a deadline, then sends, what waits for an answer, and polls. */
+export const priorities = { due: 5, send: 10, waitingRead: 20, noticeRead: 30, poll: 40 } as const;
 
-/** An operation whose call has begun; with its refund and payment as they stood then, where it sends. */
+/** An operation whose call has begun; with what it sends as that stood then. */
 export interface Claimed {
   readonly operation: Operation;
   readonly refund: Refund | null;
   readonly payment: Payment | null;
+  /** Of an operation about a dispute: its evidence is the packet where it submits, else the draft. */
+  readonly dispute: Dispute | null;
+  readonly evidence: Packet | Draft | null;
 }
 
-export interface ParkedOperation extends Pick<Operation, 'id' | 'refundId'> {
+export interface ParkedOperation extends Pick<Operation, 'id' | 'refundId' | 'disputeId'> {
   readonly ordinal: bigint;
 }
 

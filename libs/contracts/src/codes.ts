@@ -44,7 +44,27 @@ export const codes = {
   not_cancelable: 'The refund can no longer be taken back.',
   not_retryable: 'The refund did not end without effect, so it cannot be tried again.',
   not_resolvable: 'The outcome of the refund is not unknown.',
-  not_acknowledgeable: 'The refund asks for no attention, or for one that only a decision ends.',
+  not_acknowledgeable: 'It asks for no attention, or for one that only a decision ends.',
+
+  // An order about a dispute that does not fit where it stands.
+  dispute_not_found: 'There is no such dispute.',
+  confirmation_missing: 'It cannot be taken back, so confirm must be true.',
+  dispute_not_open: 'The dispute does not wait for an answer.',
+  dispute_not_answerable: 'The provider takes no answer to this dispute.',
+  deadline_passed: "The provider's deadline has passed.",
+  already_submitted: 'The evidence of this stage has been submitted, or is on its way.',
+  already_accepted: 'The dispute has been accepted, or is about to be.',
+  evidence_changed: 'The evidence has changed since the version that was looked at.',
+  evidence_empty: 'There is no evidence to submit.',
+  evidence_refused: 'The provider or the card network would refuse the evidence as it is.',
+  evidence_file_not_found: 'There is no such file in the evidence.',
+  evidence_file_too_big: 'A file of evidence has 5 MB at the most.',
+  evidence_file_type: 'A file of evidence must be a PDF, a JPEG or a PNG, whatever it is called.',
+  evidence_file_unreadable: 'The file is broken and cannot be read.',
+  evidence_file_pages: 'A file of evidence must have fewer than 50 pages.',
+  evidence_file_missing: 'The request has no file, or more than one.',
+  upload_broken_off: 'The upload broke off; nothing of it was kept.',
+  if_match_missing: 'The request needs an If-Match header with the version of the evidence it changes.',
 
   // The same key, another body; over both doors.
   idempotency_key_reused: 'This idempotency key was used before with other content.',

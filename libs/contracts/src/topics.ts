@@ -1,5 +1,5 @@
 /**
- * The topics of refunds. What Redress writes about a payment has the key `<account>:<provider>:<paymentId>`, so it stays in one
+ * The topics of refunds and disputes. What Redress writes about a payment has the key `<account>:<provider>:<paymentId>`, so it stays in one
  * partition and in order; the partition is chosen as Kafka's own clients do (murmur2 of the key), so a producer in any language
  * that uses the same key lands in the same one. Commands may use any key that keeps one payment together.
  */
@@ -7,6 +7,9 @@ export const topics = {
   refundCommands: 'refunds.commands.v1',
   refundOutcomes: 'refunds.outcomes.v1',
   refundEvents: 'refunds.events.v1',
+  disputeCommands: 'disputes.commands.v1',
+  disputeOutcomes: 'disputes.outcomes.v1',
+  disputeEvents: 'disputes.events.v1',
   /** Compacted: the newest balance per payment stays. */
   refundability: 'payments.refundability.v1',
 } as const;

@@ -1,15 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { DataSource, QueryRunner } from 'typeorm';
-import {
-  Book,
-  WorkingSet,
-  type DeadLetter,
-  type KeptCommand,
-  type KeptRefund,
-  type Loaded,
-  type PaymentName,
-  type Want,
-} from '#application/book';
+import { Book } from '#application/book';
+import type { DeadLetter, KeptCommand, KeptRefund, Loaded, PaymentName, Want } from '#application/kept';
+import { WorkingSet } from '#application/working-set';
 import { Conflict, Fenced } from '#application/errors';
 import type { PartitionMark } from '#application/event-log';
 import { isOpen, type Operation } from '#application/operations';

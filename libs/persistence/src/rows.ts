@@ -3,7 +3,7 @@
  * (`rf_` and 32 hex digits are a uuid), bigints come and go as bigint, and what has no table of its own is jsonb.
  */
 import { Column, Entity, PrimaryColumn, type ColumnOptions, type ValueTransformer } from 'typeorm';
-import type { DeadLetter, Disposition, Origin } from '#application/book';
+import type { DeadLetter, Disposition, Origin } from '#application/kept';
 import type { OperationKind, Refusal, Sweep } from '#application/operations';
 import type { LetterEnd } from '#contracts/oversight';
 import type { ActionRequired, Attention, Holds, RefundReason, RefundStatus, Rejection } from '#domain/refund/refund';

@@ -1,6 +1,6 @@
 /* What people and consumers look at. Reads only; nothing here takes a lock, and every list goes by an index and a cursor. */
 import type { DataSource } from 'typeorm';
-import type { KeptRefund } from '#application/book';
+import type { KeptRefund } from '#application/kept';
 import type { PartitionHalt } from '#application/event-log';
 import type { Operation } from '#application/operations';
 import type { Pause } from '#application/sending';

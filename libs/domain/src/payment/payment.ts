@@ -4,6 +4,7 @@
  * Two kinds of change meet here and are kept apart. Decisions take room (`reserved`) and never more than is available; the database
  * refuses it as well. Facts of the provider are stored whatever they do, so a payment can be overdrawn: that is told, never refused.
  */
+import { takenShare, type Dispute } from '../dispute/dispute.js';
 import { money, type Money } from '../money.js';
 import { evolve, type Refund, type RefundEvent, type Rejection } from '../refund/refund.js';
 import { err, ok, type Result } from '../result.js';
@@ -34,6 +35,12 @@ export interface Payment {
   readonly waiting: number;
   /** Refunds of it whose outcome is unknown. Where nothing can be listed they keep every other one out. */
   readonly unknown: number;
+  /** Disputes of it that are inquiries and not over: what is refunded now can be lost twice. */
+  readonly inquiries: number;
+  /** Whether the provider lets it be refunded, as the dispute that was read last has it. */
+  readonly refundable: boolean;
+  /** When that was asked; null while no dispute was read. */
+  readonly refundableAt: Date | null;
   /** The last event's number, gap-free per payment. */
   readonly sequence: bigint;
   /** Rises with every change of the balance. */
@@ -60,6 +67,9 @@ export function heardOf(key: string, account: string, provider: string, name: st
     refusal: null,
     waiting: 0,
     unknown: 0,
+    inquiries: 0,
+    refundable: true,
+    refundableAt: null,
     sequence: 0n,
     version: 0,
   };
@@ -151,6 +161,70 @@ export function account(payment: Payment, before: Refund | null, after: Refund):
   };
 }
 
+/**
+ * What a dispute takes of its payment, in the payment's currency: the share of it that was withdrawn and not given back. Money that must
+ * be on its way out counts as gone. A dispute in another currency takes all there is until a person has looked, since its share of the
+ * payment cannot be told.
+ */
+export function effectOn(dispute: Dispute, payment: Payment): { disputed: bigint; lost: bigint } {
+  const whole = dispute.currency === payment.currency || payment.currency === null ? dispute.amount : payment.captured;
+  const taken = shareTaken(dispute, whole);
+  const isOver = dispute.status === 'lost' || dispute.status === 'closed' || dispute.status === 'prevented';
+  return isOver ? { disputed: 0n, lost: taken } : { disputed: taken, lost: 0n };
+}
+
+function shareTaken(dispute: Dispute, whole: bigint): bigint {
+  const share = takenShare(dispute);
+  // Rounded up: what is doubtful is not there to be refunded.
+  if (share !== null) return (whole * share.part + share.whole - 1n) / share.whole;
+  const { stage, status } = dispute;
+  const takesMoney = stage === 'chargeback' || stage === 'appeal' || stage === 'compliance';
+  const isTaken = status === 'needs_response' || status === 'under_review' || status === 'lost' || status === 'unknown';
+  return takesMoney && isTaken ? whole : 0n;
+}
+
+/** The payment's figures after one of its disputes changed; `before` is null for a dispute that is new to us. */
+export function accountDispute(payment: Payment, before: Dispute | null, after: Dispute): Payment {
+  const disputed = payment.disputed + after.disputed - (before?.disputed ?? 0n);
+  const lost = payment.lost + after.lost - (before?.lost ?? 0n);
+  const inquiries = payment.inquiries + (isInquiry(after) ? 1 : 0) - (before !== null && isInquiry(before) ? 1 : 0);
+  const isNews = payment.refundableAt === null || after.reportedAt >= payment.refundableAt;
+  const refundable = isNews ? after.refundable : payment.refundable;
+  const refundableAt = isNews ? after.reportedAt : payment.refundableAt;
+  const moved =
+    disputed !== payment.disputed ||
+    lost !== payment.lost ||
+    inquiries !== payment.inquiries ||
+    refundable !== payment.refundable;
+  if (!moved && refundableAt?.getTime() === payment.refundableAt?.getTime()) return payment;
+  const version = payment.version + (moved ? 1 : 0);
+  return { ...payment, disputed, lost, inquiries, refundable, refundableAt, version };
+}
+
+const isInquiry = ({ stage, status }: Dispute) =>
+  stage === 'inquiry' && (status === 'needs_response' || status === 'under_review' || status === 'unknown');
+
+/** What was heard of one payment under two names: all of it with the second, and the first with nothing left. */
+export function joined(heard: Payment, into: Payment): readonly [Payment, Payment] {
+  const isNews = heard.refundableAt !== null && (into.refundableAt === null || heard.refundableAt > into.refundableAt);
+  const sums = {
+    waiting: into.waiting + heard.waiting,
+    refunded: into.refunded + heard.refunded,
+    unknown: into.unknown + heard.unknown,
+    disputed: into.disputed + heard.disputed,
+    lost: into.lost + heard.lost,
+    inquiries: into.inquiries + heard.inquiries,
+    refundable: isNews ? heard.refundable : into.refundable,
+    refundableAt: isNews ? heard.refundableAt : into.refundableAt,
+  };
+  const moved = heard.refunded !== 0n || heard.disputed !== 0n || heard.lost !== 0n || heard.inquiries !== 0 || isNews;
+  const nothing = { settled: false, waiting: 0, refunded: 0n, unknown: 0, disputed: 0n, lost: 0n, inquiries: 0 } as const;
+  return [
+    { ...into, ...sums, version: into.version + (moved ? 1 : 0) },
+    { ...heard, ...nothing },
+  ];
+}
+
 /** What admission needs to know besides the refund and its payment. */
 export interface AdmissionTerms {
   readonly now: Date;
@@ -198,6 +272,8 @@ export const isBlocked = (payment: Payment): boolean => payment.basis === 'recor
 export function decide(refund: Refund, payment: Payment): Result<Money, Rejection> {
   const refuse = (code: string, detail: string) => err({ code, detail });
   if (payment.refusal !== null) return err(payment.refusal);
+  if (!payment.refundable)
+    return refuse('payment_disputed', `${payment.provider} calls ${payment.name} not refundable while it is disputed.`);
   if (isBlocked(payment)) {
     return refuse('outcome_unknown_blocks_payment', `What became of an earlier refund of ${payment.name} must be known first.`);
   }
