@@ -557,9 +557,10 @@ function complianceFindings(dispute: LintedDispute, given: EnhancedEvidence): Fi
   // A compliance case whose programme the provider does not name is its network's.
   const guessed = programmes.filter(({ network }) => !isKnown(dispute.network) || isNetwork(dispute.network, network));
   const offered = listed.length > 0 ? listed : dispute.stage === 'compliance' ? guessed : [];
-  const isAcknowledged = ({ programme, part }: (typeof programmes)[number]) =>
-    given[part]?.feeAcknowledged ??
-    dispute.eligibilities.some((entry) => entry.programme === programme && entry.status === 'fee_acknowledged');
+  const isAcknowledged = ({ programme, part }: (typeof programmes)[number]) => {
+    const entries = dispute.eligibilities.filter((entry) => entry.programme === programme);
+    return given[part]?.feeAcknowledged ?? (entries.length > 0 && entries.every(({ status }) => status === 'fee_acknowledged'));
+  };
   const isEnough = listed.length > 0 ? offered.every(isAcknowledged) : offered.length === 0 || offered.some(isAcknowledged);
   return [
     ...programmes

@@ -11,7 +11,7 @@ export interface Credit {
   readonly amount: bigint;
   readonly currency: string;
   readonly at: Date | null;
-  /** The acquirer reference number, where it is known. */
+  /** By which the shopper's bank finds it, where that is known: for cards usually an acquirer reference number. */
   readonly bankReference: string | null;
 }
 
@@ -41,16 +41,18 @@ export function proofOfCredit(disputed: DisputedAmount, credits: readonly Credit
   ].join('\n');
 }
 
+/** Cards have one of 23 digits; other references are not to be called that. */
+const isArn = /^\d{23}$/;
+
 function described({ amount, currency, at, providerRefundId, status, bankReference }: Credit, openedAt: Date | null): string {
+  const reference = oneLine(bankReference ?? '', 100);
   const parts = [
     isTime(at) ? `${amountOf(amount, currency)} on ${dayOf(at)} (UTC)` : `${amountOf(amount, currency)}, date not known`,
     ...(isTime(at) && isTime(openedAt)
       ? [at < openedAt ? 'before this dispute was opened' : 'after this dispute was opened']
       : []),
     `refund ${oneLine(providerRefundId, 100)}`,
-    ...(bankReference === null || oneLine(bankReference, 100) === ''
-      ? []
-      : [`acquirer reference number (ARN) ${oneLine(bankReference, 100)}`]),
+    ...(reference === '' ? [] : [`${isArn.test(reference) ? 'acquirer reference number (ARN)' : 'bank reference'} ${reference}`]),
   ];
   return `${parts.join(', ')}${status === 'pending' ? '; sent and not yet confirmed by the bank' : ''}.`;
 }
