@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { randomUUID } from 'node:crypto';
+import { usualTerms } from '#domain/dispute/dispute';
 import type { Book } from '#application/book';
 import { asStored, HandleDeliveries } from '#application/deliveries';
 import { commandId, paymentName } from '#application/names';
@@ -313,9 +314,9 @@ function inMemory(simulators: string): Service {
     tripped: () => undefined,
     failed: (what: string, _: object, error: unknown) => void alarms.push(`${what}: ${String(error)}`),
   };
-  const recorder = new RecordAnswers(stores.book, providers, () => 0.5);
+  const recorder = new RecordAnswers(stores.book, providers, usualTerms, () => 0.5);
   const settings = { atOnce: 20, leaseMs: 30_000, callMs: 10_000, againMs: 1 };
-  const operations = new RunOperations(stores.queue, stores.book, providers, recorder, settings, log);
+  const operations = new RunOperations(stores.queue, stores.book, providers, stores.files, recorder, settings, log);
   const handle = new HandleDeliveries(stores.deliveries, stores.book, providers, log);
   const round = async () => {
     tick();

@@ -7,7 +7,6 @@ import { EvidenceFiles } from '#application/evidence-files';
 import { OperationQueue } from '#application/operations';
 import { Providers } from '#application/providers';
 import { RecordAnswers } from '#application/record-answers';
-import { RecordDisputes } from '#application/record-disputes';
 import { RefundCommands } from '#application/refund-commands';
 import { RunOperations } from '#application/run-operations';
 import type { Pause } from '#application/sending';
@@ -66,7 +65,7 @@ export class WorkerModule {
             files: EvidenceFiles,
             { callMs, disputes }: Settings,
           ) => {
-            const recorder = new RecordAnswers(book, providers, new RecordDisputes(providers, disputes.terms));
+            const recorder = new RecordAnswers(book, providers, disputes.terms);
             const settings = { ...running, callMs, bounds };
             return new RunOperations(queue, book, providers, files, recorder, settings, logOf('Operations'));
           },

@@ -8,11 +8,12 @@ import type { Cause, KeptCall, PaymentName, ProviderRefundName, Want } from '#ap
 import type { WorkingSet } from '#application/working-set';
 import { discoveredId, isRefundId, paymentName } from '#application/names';
 import { priorities, readFirst, type Claimed } from '#application/operations';
-import type { DisputeAnswered, RecordDisputes } from '#application/record-disputes';
+import { RecordDisputes, type DisputeAnswered } from '#application/record-disputes';
 import { askAPerson, triesBeforeAPersonLooks, Turn } from '#application/turn';
 import type { Providers } from '#application/providers';
 import type { ListAnswer } from '#domain/ports/refund-list';
 import type { FoundRefund, PaymentAnswer, ReadAnswer, SendAnswer } from '#domain/ports/refund-provider';
+import type { DisputeTerms } from '#domain/dispute/dispute';
 import { recordAbsence, recordFacts, room, type Payment } from '#domain/payment/payment';
 import { discovered, isKnown, recordReport, startOver, type Refund, type RefundReport } from '#domain/refund/refund';
 
@@ -37,12 +38,16 @@ const disputeKinds: ReadonlySet<Answered['kind']> = new Set<DisputeAnswered['kin
 ]);
 
 export class RecordAnswers {
+  private readonly disputes: RecordDisputes;
+
   constructor(
     private readonly book: Book,
     private readonly providers: Providers,
-    private readonly disputes: RecordDisputes,
+    terms: DisputeTerms,
     private readonly chance: () => number = Math.random,
-  ) {}
+  ) {
+    this.disputes = new RecordDisputes(providers, terms);
+  }
 
   async record(answers: readonly Answered[]): Promise<void> {
     await this.book.transact(this.wantFor(answers), (set) => {

@@ -204,6 +204,9 @@ export interface DisputeTerms {
   readonly remindersMs: readonly number[];
 }
 
+/** A day before the provider's deadline is ours; three days and one day before that people are reminded. */
+export const usualTerms: DisputeTerms = { marginMs: 86_400_000, remindersMs: [3 * 86_400_000, 86_400_000] };
+
 export function evolve(dispute: Dispute, event: DisputeEvent): Dispute {
   const { changes, at } = event;
   // Seen again as it was: no change that anybody should hear of.
