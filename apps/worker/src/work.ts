@@ -47,7 +47,7 @@ export class Work implements OnApplicationBootstrap, BeforeApplicationShutdown {
         this.wake,
       ),
       operations,
-      new Loop({ name: 'watching deadlines', round: () => this.deadlines.round(100), on: null, pollMs: 5_000 }, this.wake),
+      new Loop({ name: 'watching deadlines', round: () => this.deadlines.round(100), on: null, pollMs: 2_000 }, this.wake),
     ];
     // Another worker may begin them at the same moment; whoever comes second finds them there.
     let begun = false;

@@ -136,6 +136,8 @@ export class RecordAnswers {
       return turn.judgeAgain(refusal);
     }
     const after = this.believe(set, before, answer.report, cause);
+    // A dispute that we have not heard of yet.
+    if (refusal?.code === 'payment_disputed') addPaymentRead(set, payment);
     if (says === 'unknown') {
       if (operation.tries >= triesBeforeAPersonLooks) askAPerson(set, after, 'outcome_unknown', cause);
       // The same key may bring the same broken answer for a day (a saved 500), while the payment's list shows what there is.

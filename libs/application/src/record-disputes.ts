@@ -288,9 +288,10 @@ export class RecordDisputes {
     this.callOff(set, after);
     this.warn(set, before, after, payment, cause);
     prefill(set, after);
-    if (payment.readAt === null) addPaymentRead(set, payment);
     const delay = lookAgainIn(after, set.now);
+    // Of a case that is over the payment is read when somebody asks for a refund of it.
     if (delay === null) return;
+    if (payment.readAt === null) addPaymentRead(set, payment);
     const { account, provider, providerDisputeId, id, paymentKey } = after;
     const read = { account, provider, providerDisputeId, disputeId: id, paymentKey };
     addDisputeRead(set, read, set.later(delay), priorities.poll);
