@@ -1,5 +1,5 @@
-/** Finds the disputes for which a reminder, a policy or a missed deadline is due. */
+/** Who wakes up about deadlines. */
 export abstract class DisputeWatch {
-  /** Up to `limit` ids, by the database's clock, the longest due first. */
+  /** Ids of disputes whose alarm is due, the one that has waited longest first. */
   abstract due(limit: number): Promise<string[]>;
 }
