@@ -39,7 +39,7 @@ export class MemoryDisputes {
     const evidence = new Set(want.evidence);
     return {
       disputes: this.disputes.where(
-        (dispute) => ids.has(dispute.id) || (want.disputesOfPayments === true && keys.has(dispute.paymentKey)),
+        (dispute) => ids.has(dispute.id) || (want.disputesOfPayments !== undefined && keys.has(dispute.paymentKey)),
       ),
       warnings: this.warningsIn(want),
       drafts: this.drafts.where(({ disputeId }) => evidence.has(disputeId)).map((draft) => this.withFiles(draft)),

@@ -391,7 +391,7 @@ class MemoryBook extends Book {
 /** What of a payment's refunds comes along: those that wait for it, and those that went out of it. */
 function isWantedOfPayment({ waiting, disputesOfPayments }: Want, status: Refund['status']): boolean {
   if (status === 'requested') return waiting === true;
-  return disputesOfPayments === true && (status === 'succeeded' || status === 'pending');
+  return disputesOfPayments !== undefined && (status === 'succeeded' || status === 'pending');
 }
 
 const targetOf = (operation: Operation) => at(operation.kind, operation.account, operation.provider, operation.target);

@@ -343,7 +343,7 @@ export const meetLimits = `
 
 /** Parked operations in order of arrival (index provider_operation_parked). */
 export const parkedOperations = `
-  select id, refund_id, ordinal from provider_operation
+  select id, refund_id, dispute_id, ordinal from provider_operation
   where state = 'parked' and ordinal > $3 and provider = coalesce($1, provider) and account = coalesce($2, account)
   order by ordinal limit $4`;
 
