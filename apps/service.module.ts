@@ -23,7 +23,12 @@ export class ServiceModule {
           provide: Providers,
           inject: [StripeAccounts, ZampAccounts],
           useFactory: (stripe: StripeAccounts, zamp: ZampAccounts) =>
-            new Providers([...stripe.refunds, ...zamp.refunds], [...stripe.notices, ...zamp.notices], stripe.refunds),
+            new Providers(
+              [...stripe.refunds, ...zamp.refunds],
+              [...stripe.notices, ...zamp.notices],
+              stripe.refunds,
+              stripe.disputes,
+            ),
         },
       ],
       exports: [Settings, Providers],

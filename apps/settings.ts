@@ -4,6 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import type { AdmissionSettings } from '#application/admission';
+import type { DisputePolicy } from '#application/watch-deadlines';
+import type { DisputeTerms } from '#domain/dispute/dispute';
 import type { CallLimits } from '#domain/ports/refund-provider';
 import type { ProviderAccount, SendingBounds } from '#application/sending';
 import { exponentOf } from '#domain/money';
@@ -32,6 +34,8 @@ export abstract class Settings {
   abstract readonly admission: AdmissionSettings;
   /** After this a call to a provider is over, whatever its socket does. */
   abstract readonly callMs: number;
+  /** How long before deadlines people are reminded, and what is decided without them. */
+  abstract readonly disputes: { readonly terms: DisputeTerms; readonly policy: DisputePolicy };
   /** Of the accounts whose sending has a bound. */
   abstract readonly bounds: readonly SendingBounds[];
 }
@@ -67,6 +71,7 @@ export function readSettings(env: Environment): Settings {
     movableClock: oneOf(reading, 'MOVABLE_CLOCK', ['true', 'false']) === 'true',
     admission: { factsMaxAgeMs: 60_000 },
     callMs: callSeconds(reading) * 1_000,
+    disputes: disputes(reading),
   };
   if (settings.movableClock && env['NODE_ENV'] === 'production') {
     reading.wrong('MOVABLE_CLOCK must not be true where NODE_ENV is production: leases, keys and deadlines go by that clock');
@@ -151,6 +156,22 @@ function port(reading: Reading): number {
 function callSeconds(reading: Reading): number {
   const isWhole = (value: string) => /^\d{1,2}$/.test(value) && Number(value) >= 1 && Number(value) <= 20;
   return Number(reading.plain('PROVIDER_CALL_TIMEOUT_SECONDS', 'a whole number from 1 to 20', isWhole) ?? 20);
+}
+
+const hourMs = 3_600_000;
+
+function disputes(reading: Reading): Settings['disputes'] {
+  const isHours = (value: string) => /^\d{1,3}$/.test(value) && Number(value) <= 240;
+  const margin = reading.plain('DISPUTE_MARGIN_HOURS', 'a whole number of hours from 0 to 240', isHours) ?? '24';
+  const areHours = (value: string) => listOf(value).length > 0 && listOf(value).every(isHours);
+  const reminders = reading.plain('DISPUTE_REMINDER_HOURS', 'a comma list of hours from 0 to 240', areHours) ?? '72,24';
+  return {
+    terms: { marginMs: Number(margin) * hourMs, remindersMs: listOf(reminders).map((hours) => Number(hours) * hourMs) },
+    policy: {
+      fileAtDeadline: oneOf(reading, 'DISPUTE_FILE_AT_DEADLINE', ['true', 'false']) === 'true',
+      acceptBelow: amountsIn(reading, 'DISPUTE_ACCEPT_BELOW', 'USD:1500,EUR:1500'),
+    },
+  };
 }
 
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
@@ -277,15 +298,23 @@ const isBound = (value: unknown): value is number => Number.isSafeInteger(value)
 
 /** What may be sent in an hour by each account that says nothing of its own. */
 function breaker(reading: Reading): Bounds {
-  const wholeOf = (text: string | undefined) => (text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : undefined);
+  const sends = reading.plain('BREAKER_SENDS_PER_HOUR', should.bound, (value) => isBound(wholeOf(value)));
+  return {
+    sendsPerHour: wholeOf(sends) ?? null,
+    amountPerHour: amountsIn(reading, 'BREAKER_AMOUNT_PER_HOUR', 'USD:5000000,EUR:4000000'),
+  };
+}
+
+const wholeOf = (text: string | undefined) => (text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : undefined);
+
+/** A comma list of currencies with minor units. */
+function amountsIn(reading: Reading, name: string, example: string): Readonly<Record<string, bigint>> {
   const pairsOf = (text: string) =>
     listOf(text).map((pair): [string, number | undefined] => [pair.slice(0, 3), wholeOf(/^[A-Z]{3}:(.+)$/.exec(pair)?.[1])]);
-  const sends = reading.plain('BREAKER_SENDS_PER_HOUR', should.bound, (value) => isBound(wholeOf(value)));
-  const amounts = reading.plain('BREAKER_AMOUNT_PER_HOUR', `${should.amounts}, as in USD:5000000,EUR:4000000`, (value) =>
-    areAmounts(Object.fromEntries(pairsOf(value))),
-  );
+  const isGiven = (value: string) => areAmounts(Object.fromEntries(pairsOf(value)));
+  const amounts = reading.plain(name, `${should.amounts}, as in ${example}`, isGiven);
   const given = Object.fromEntries(amounts === undefined ? [] : pairsOf(amounts));
-  return { sendsPerHour: wholeOf(sends) ?? null, amountPerHour: areAmounts(given) ? bigints(given) : {} };
+  return areAmounts(given) ? bigints(given) : {};
 }
 
 /** A currency that does not exist bounds nothing, so it is a mistake. */

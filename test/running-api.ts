@@ -12,6 +12,8 @@ import { RecordAnswers } from '#application/record-answers';
 import { RunOperations } from '#application/run-operations';
 import { Wake } from '#application/wake';
 import { dataSource } from '#persistence/database';
+import { usualTerms } from '#domain/dispute/dispute';
+import { PostgresEvidenceFiles } from '#persistence/postgres-evidence-files';
 import { PostgresBook } from '#persistence/postgres-book';
 import { PostgresDeliveries } from '#persistence/postgres-deliveries';
 import { PostgresLog } from '#persistence/postgres-log';
@@ -145,7 +147,8 @@ function workerOver(source: DataSource, { stripeAccounts: stripe, zampAccounts: 
     new PostgresOperations(source),
     book,
     providers,
-    new RecordAnswers(book, providers),
+    new PostgresEvidenceFiles(source),
+    new RecordAnswers(book, providers, usualTerms),
     settings,
     log,
   );

@@ -24,7 +24,7 @@ import {
   type TopicTurn,
 } from '#application/event-log';
 import {
-  isIrrevocable,
+  isBegunFirst,
   isOpen,
   operationKinds,
   OperationQueue,
@@ -108,7 +108,7 @@ export class MemoryStores {
   sealed = 0;
   private ordinals = 0n;
   readonly disputes = new MemoryDisputes(this.undo, () => this.nextOrdinal());
-  readonly evidenceFiles: EvidenceFiles = new MemoryEvidenceFiles(this.disputes);
+  readonly files: EvidenceFiles = new MemoryEvidenceFiles(this.disputes);
   readonly watch: DisputeWatch = new MemoryDisputeWatch(this);
 
   constructor(
@@ -485,7 +485,7 @@ class MemoryQueue extends OperationQueue {
     const { stores } = this;
     const { now } = stores;
     const { kind, tries, firstSentAt } = operation;
-    const begun = isIrrevocable(kind) ? {} : { tries: tries + 1, firstSentAt: firstSentAt ?? now, lastSentAt: now };
+    const begun = isBegunFirst(kind) ? {} : { tries: tries + 1, firstSentAt: firstSentAt ?? now, lastSentAt: now };
     const claimed = { ...operation, ...begun, fence: operation.fence + 1n, leaseUntil: stores.later(leaseMs) };
     stores.operations.put(operation.id, claimed);
     return claimed;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Book } from '#application/book';
 import { HandleDeliveries } from '#application/deliveries';
+import { DisputeCommands } from '#application/dispute-commands';
 import type { LogEntry } from '#application/event-log';
 import { commandId } from '#application/names';
 import { isOpen, OperationQueue } from '#application/operations';
@@ -14,6 +15,7 @@ import { beginSweeps } from '#application/sweeps';
 import { Upkeep } from '#application/upkeep';
 import type { RefundCommand, RefundCommandType } from '#contracts/refund-commands';
 import { topics } from '#contracts/topics';
+import { usualTerms } from '#domain/dispute/dispute';
 import type { Payment } from '#domain/payment/payment';
 import { ProviderNotices, type Notice, type ReceivedNotice } from '#domain/ports/provider-notices';
 import type { RefundList } from '#domain/ports/refund-list';
@@ -74,12 +76,12 @@ export class RedressInMemory {
       tripped: (pause: Pause) => void this.tripped.push(pause),
     };
     const settings = { atOnce: 64, leaseMs, callMs: 20_000, againMs: 1, bounds: this.bounds };
-    const recorder = new RecordAnswers(book, providers, () => 0.5);
+    const recorder = new RecordAnswers(book, providers, usualTerms, () => 0.5);
     const commands = new RefundCommands(book, providers, { factsMaxAgeMs: 60_000 });
     return {
       commands,
-      upkeep: new Upkeep(book, queue, commands),
-      operations: new RunOperations(queue, book, providers, recorder, settings, log),
+      upkeep: new Upkeep(book, queue, commands, new DisputeCommands(book)),
+      operations: new RunOperations(queue, book, providers, this.stores.files, recorder, settings, log),
       deliveries: new HandleDeliveries(this.stores.deliveries, book, providers, log),
       beginSweeps: () => beginSweeps(book, providers),
     };

@@ -1,6 +1,6 @@
 /*
- * Stands between the service and the simulators, in both directions, so that a test decides what of a payment gets through and when. What
- * names no payment that the test has spoken of passes.
+ * Stands between the service and the simulators, in both directions, so that a test decides what of a payment or a dispute gets through
+ * and when. What names none that the test has spoken of passes.
  */
 import { once } from 'node:events';
 import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 
 /**
- * What happens to the first send of a payment: `passes`, is held before the provider hears of it, or is held on the way back. After it the
+ * What happens to the first send about a payment or a dispute: `passes`, is held before the provider hears of it, or is held on the way back. After it the
  * payment's provider is out of reach until the gate is opened.
  */
 export type FirstSend = 'passes' | 'held' | 'answer_held';
@@ -108,7 +108,8 @@ export class Gate {
       return;
     }
     const target = `${this.simulators}${url}`;
-    const isSend = request.method === 'POST' && url.endsWith('/refunds');
+    const isDecision = url.endsWith('/close') || (/\/disputes\/\w+$/.test(url) && /(^|&)submit=true(&|$)/.test(body.toString()));
+    const isSend = request.method === 'POST' && (url.endsWith('/refunds') || isDecision);
     if (plan === undefined && !this.sweeps && url.includes('/v1/refunds?')) {
       response.destroy();
       return;

@@ -319,7 +319,10 @@ export class System {
   }
 
   /** Sends commands as another service would: CloudEvents in binary mode. */
-  async send(commands: readonly { id: string; data: object; key?: string; type?: string; sentAt?: Date }[]): Promise<void> {
+  async send(
+    commands: readonly { id: string; data: object; key?: string; type?: string; sentAt?: Date }[],
+    topic = 'refunds.commands.v1',
+  ): Promise<void> {
     const producer = this.kafka().producer();
     await producer.connect();
     try {
@@ -336,7 +339,7 @@ export class System {
             'content-type': 'application/json',
           },
         }));
-        await producer.send({ topic: 'refunds.commands.v1', acks: -1, messages });
+        await producer.send({ topic, acks: -1, messages });
       }
     } finally {
       await producer.disconnect();

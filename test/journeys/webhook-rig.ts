@@ -8,13 +8,19 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { randomUUID } from 'node:crypto';
+import { usualTerms, type Dispute } from '#domain/dispute/dispute';
+import { edit } from '#domain/dispute/evidence';
 import type { Book } from '#application/book';
 import { asStored, HandleDeliveries } from '#application/deliveries';
+import { DisputeCommands, type DisputeCommandAnswer } from '#application/dispute-commands';
 import { commandId, paymentName } from '#application/names';
 import { Providers } from '#application/providers';
 import { RecordAnswers } from '#application/record-answers';
 import { RefundCommands, type CommandAnswer } from '#application/refund-commands';
 import { RunOperations } from '#application/run-operations';
+import { beginSweeps } from '#application/sweeps';
+import { WatchDeadlines } from '#application/watch-deadlines';
+import type { DisputeCommand, DisputeCommandType } from '#contracts/dispute-commands';
 import type { RefundCommand, RefundCommandType } from '#contracts/refund-commands';
 import type { Payment } from '#domain/payment/payment';
 import type { Refund } from '#domain/refund/refund';
@@ -75,6 +81,8 @@ interface Service {
   now(): Date;
   advance(seconds: number): Promise<void>;
   deliveries(): Promise<Disposed[]>;
+  /** The events of a refund or a dispute, oldest first. */
+  told(subject: string): Promise<{ readonly type: string; readonly at: Date }[]>;
   close(): Promise<void>;
 }
 
@@ -88,6 +96,7 @@ export class Rig {
     readonly service: Service,
     private readonly postman: Server,
     private readonly commands: RefundCommands,
+    private readonly disputes: DisputeCommands,
     private readonly ends: (() => Promise<unknown>)[],
   ) {}
 
@@ -111,7 +120,8 @@ export class Rig {
   private static async over(simulators: string, service: Service, ends: (() => Promise<unknown>)[]): Promise<Rig> {
     const postman = createServer();
     const commands = new RefundCommands(service.book, service.providers, { factsMaxAgeMs: 60_000 });
-    const rig = new Rig(simulators, service, postman, commands, [() => service.close(), ...ends]);
+    const disputes = new DisputeCommands(service.book);
+    const rig = new Rig(simulators, service, postman, commands, disputes, [() => service.close(), ...ends]);
     postman.on('request', (request, reply) => {
       void (async () => {
         const provider = request.url === '/webhooks/zamp' ? 'zamp' : 'stripe';
@@ -202,22 +212,45 @@ export class Rig {
 
   /** A command, as if over Kafka. */
   async order(type: RefundCommandType, body: object): Promise<CommandAnswer> {
-    const key = `k-${(this.keys += 1)}-${randomUUID()}`;
-    const sent = {
-      account: 'default',
-      door: 'kafka',
-      source: '/rig',
-      key,
-      type,
-      correlationId: null,
-      traceparent: null,
-    } as const;
-    const uuid = commandId('default', 'kafka', '/rig', key);
     const [answer] = await this.commands.decide([
-      { ...sent, uuid, body: { account: 'default', ...body } as unknown as RefundCommand },
+      { ...this.sender(), type, body: { account: 'default', ...body } as unknown as RefundCommand },
     ]);
     if (answer === undefined) throw new Error('a command has no answer');
     return answer;
+  }
+
+  private sender() {
+    const key = `k-${(this.keys += 1)}-${randomUUID()}`;
+    const uuid = commandId('default', 'kafka', '/rig', key);
+    return { uuid, account: 'default', door: 'kafka', source: '/rig', key, correlationId: null, traceparent: null } as const;
+  }
+
+  /** A command about a dispute, as if over Kafka. */
+  async decideOn(type: DisputeCommandType, body: object): Promise<DisputeCommandAnswer> {
+    const [answer] = await this.disputes.decide([{ ...this.sender(), type, body: body as DisputeCommand }]);
+    if (answer === undefined) throw new Error('a command has no answer');
+    return answer;
+  }
+
+  /** Evidence of one sentence, submitted at once. */
+  async submitSomething(id: string): Promise<DisputeCommandAnswer> {
+    const version = await this.service.book.transact({ disputes: [id], evidence: [id] }, (set) => {
+      const edited = edit(set.disputes.draft(id), { uncategorizedText: 'The parcel came.' }, null, 'rig', set.now);
+      if (!edited.ok) throw new Error(edited.error.code);
+      set.disputes.setDraft(edited.value);
+      return edited.value.version;
+    });
+    return this.decideOn('redress.SubmitEvidence.v1', { disputeId: id, confirm: true, version });
+  }
+
+  /** The dispute that has the provider's id. */
+  disputeCalled(id: string): Promise<Dispute | undefined> {
+    const name = { account: 'default', provider: 'stripe', id };
+    return this.service.book.transact({ providerDisputes: [name] }, (set) => set.disputes.called(name));
+  }
+
+  beginSweeps(): Promise<void> {
+    return beginSweeps(this.service.book, this.service.providers);
   }
 
   async refund(provider: Provider, paymentId: string, amount: number): Promise<string> {
@@ -283,6 +316,9 @@ function sortedBy({ provider, body }: Letter): string {
   return `${provider} ${type ?? data.status} ${data.object?.amount ?? data.amount}`;
 }
 
+/** `redress.dispute.won.v1` without what all of them have. */
+const bare = (type: string) => type.split('.').at(-2) ?? type;
+
 function inMemory(simulators: string): Service {
   let ids = 0;
   let offset = 0;
@@ -313,13 +349,15 @@ function inMemory(simulators: string): Service {
     tripped: () => undefined,
     failed: (what: string, _: object, error: unknown) => void alarms.push(`${what}: ${String(error)}`),
   };
-  const recorder = new RecordAnswers(stores.book, providers, () => 0.5);
+  const recorder = new RecordAnswers(stores.book, providers, usualTerms, () => 0.5);
   const settings = { atOnce: 20, leaseMs: 30_000, callMs: 10_000, againMs: 1 };
-  const operations = new RunOperations(stores.queue, stores.book, providers, recorder, settings, log);
+  const operations = new RunOperations(stores.queue, stores.book, providers, stores.files, recorder, settings, log);
   const handle = new HandleDeliveries(stores.deliveries, stores.book, providers, log);
+  const nothingByItself = { fileAtDeadline: false, acceptBelow: {} };
+  const deadlines = new WatchDeadlines(stores.watch, stores.book, usualTerms, nothingByItself, log);
   const round = async () => {
     tick();
-    return (await handle.round(100)) + (await operations.round());
+    return (await handle.round(100)) + (await operations.round()) + (await deadlines.round(100));
   };
   const until = async (busy: number) => {
     while (operations.busy > busy) await sleep(1);
@@ -349,6 +387,8 @@ function inMemory(simulators: string): Service {
       tick();
     },
     deliveries: async () => stores.deliveryRows.all().map(({ disposition, detail }) => ({ disposition, detail })),
+    told: async (id) =>
+      stores.events.where(({ subject }) => subject === id).map(({ type, time: at }) => ({ type: bare(type), at })),
     close: async () => undefined,
   };
 }
@@ -372,6 +412,10 @@ function overHttp(api: Awaited<ReturnType<typeof runningApi>>): Service {
       await api.call('POST', '/control/clock', { body: { advanceSeconds: seconds } });
     },
     deliveries: () => api.source.query('select disposition, detail from webhook_delivery order by ordinal'),
+    told: async (id) => {
+      const found = await api.source.query('select type, time as at from event where subject = $1 order by ordinal', [id]);
+      return (found as { type: string; at: Date }[]).map(({ type, at }) => ({ type: bare(type), at }));
+    },
     close: () => api.close(),
   };
 }

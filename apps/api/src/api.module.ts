@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { Book } from '#application/book';
+import { DisputeCommands } from '#application/dispute-commands';
 import { EventLog } from '#application/event-log';
 import { Providers } from '#application/providers';
 import { OperationQueue } from '#application/operations';
@@ -57,9 +58,11 @@ export class ApiModule {
         },
         {
           provide: Upkeep,
-          inject: [Book, OperationQueue, RefundCommands],
-          useFactory: (book: Book, queue: OperationQueue, commands: RefundCommands) => new Upkeep(book, queue, commands),
+          inject: [Book, OperationQueue, RefundCommands, DisputeCommands],
+          useFactory: (book: Book, queue: OperationQueue, refunds: RefundCommands, disputes: DisputeCommands) =>
+            new Upkeep(book, queue, refunds, disputes),
         },
+        { provide: DisputeCommands, inject: [Book], useFactory: (book: Book) => new DisputeCommands(book) },
         { provide: Feed, inject: [EventLog, Wake], useFactory: (log: EventLog, wake: Wake) => new Feed(log, wake, streamTimes) },
         HttpCommands,
         Metrics,

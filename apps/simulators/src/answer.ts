@@ -12,6 +12,11 @@ export function bodyText(request: FastifyRequest): string {
   return typeof request.body === 'string' ? request.body : '';
 }
 
+/** The body as bytes, which only uploads have. */
+export function bodyBytes(request: FastifyRequest): Buffer | undefined {
+  return Buffer.isBuffer(request.body) ? request.body : undefined;
+}
+
 /** Waits as long as a `delay` fault wants. Real time, and never a reason to keep the process alive. */
 export async function delayed(fault: CallFault | undefined): Promise<void> {
   if (fault?.fault === 'delay') await sleep(fault.delayMs, undefined, { ref: false });

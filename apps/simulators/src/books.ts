@@ -14,8 +14,13 @@ export type StripePayment = {
   paymentMethod: string;
   created: number;
   refunds: string[];
+  /** Oldest first; absent where books were written before there were disputes. */
+  disputes?: string[];
+  warnings?: string[];
   /** How long after its creation a refund of a test payment method changes, in simulated milliseconds. */
   refundDelayMs: number;
+  /** How long after a submission the bank decides where a test value says how, in simulated milliseconds. */
+  decisionDelayMs?: number;
 };
 
 export type StripeRefund = {
@@ -42,11 +47,91 @@ export type BalanceTransaction = {
   id: string;
   paymentId: string;
   source: string;
-  type: 'charge' | 'refund' | 'refund_failure';
+  type: 'charge' | 'refund' | 'refund_failure' | 'adjustment';
   amount: number;
   fee: number;
   created: number;
+  /** What reports call it, where that is not its type. */
+  category?: string;
+  /** What one unit of the source's currency was worth in the payment's, where the two differ. */
+  exchangeRate?: number;
 };
+
+/** A file that somebody uploaded. Its bytes are not kept: what the bank would count and compare is. */
+export type StripeFile = {
+  id: string;
+  purpose: string;
+  name: string;
+  type: 'pdf' | 'jpg' | 'png';
+  size: number;
+  pages: number;
+  sha256: string;
+  idempotencyKey: string | null;
+  created: number;
+  expiresAt: number;
+};
+
+/** What identifies a shopper in Visa's Compelling Evidence 3.0: plain texts, and an address. */
+export type Identifiers = Record<string, string | Record<string, string>>;
+
+/** Evidence under Stripe's own names. `fields` holds the plain texts and the ids of files. */
+export type StripeEvidence = {
+  fields: Record<string, string>;
+  compellingEvidence3: { disputed: Identifiers | null; prior: Identifiers[] } | null;
+  feeAcknowledged: { visa_compliance?: boolean; mastercard_compliance?: boolean };
+  appeal: { reasonForFiling: string | null; supportingFiles: string[] } | null;
+};
+
+/** Evidence exactly as the bank got it. */
+export type EvidencePacket = {
+  stage: string;
+  by: 'api' | 'dashboard' | 'smart_disputes';
+  submittedAt: string;
+  idempotencyKey: string | null;
+  evidence: Record<string, unknown>;
+  files: { field: string; id: string; sha256: string; name: string; size: number }[];
+};
+
+export type Verdict = 'win' | 'lose' | 'escalate' | 'settle';
+
+/** A case that a shopper's bank opened. `amount` is in `currency`, which need not be the payment's. */
+export type StripeDispute = {
+  id: string;
+  paymentId: string;
+  amount: number;
+  currency: string;
+  /** What the bank takes when it takes all, in the payment's currency. */
+  takes: number;
+  reason: string;
+  networkReasonCode: string | null;
+  brand: string;
+  caseType: string;
+  /** As Stripe says it, or any word a tester chose. */
+  status: string;
+  /** Seconds; null or 0 where no answer is allowed. */
+  dueBy: number | null;
+  evidence: StripeEvidence;
+  hasEvidence: boolean;
+  submissionCount: number;
+  submissionMethod: 'manual' | 'smart_disputes' | 'not_submitted';
+  /** null: the account has no Smart Disputes for this case. */
+  intendedSubmissionMethod: string | null;
+  metadata: Record<string, string>;
+  movements: string[];
+  created: number;
+  /** Counts the stages of the case, each of which takes one submission. */
+  stageNumber: number;
+  submittedInStage: number | null;
+  /** What the bank has made up its mind to do, and when, in simulated milliseconds. */
+  decision: { at: number; verdict: Verdict } | null;
+  decisionDelayMs: number;
+  packets: EvidencePacket[];
+  staged: number;
+  closes: number;
+};
+
+/** A bank's early word that a payment may be fraud. */
+export type StripeWarning = { id: string; paymentId: string; fraudType: string; actionable: boolean; created: number };
 
 /** A Stripe event as it was rendered when it happened; `body` never changes afterwards, as at Stripe. */
 export type StripeEvent = { id: string; type: string; body: string; created: number };
@@ -157,6 +242,9 @@ export class Books {
     charges: this.table<string>('stripe.charges'),
     refunds: this.table<StripeRefund>('stripe.refunds'),
     movements: this.table<BalanceTransaction>('stripe.movements'),
+    disputes: this.table<StripeDispute>('stripe.disputes'),
+    files: this.table<StripeFile>('stripe.files'),
+    warnings: this.table<StripeWarning>('stripe.warnings'),
     events: this.table<StripeEvent>('stripe.events'),
     keys: this.table<SavedAnswer>('stripe.keys'),
   };

@@ -99,7 +99,7 @@ describe('A tester', () => {
     ['/payments', { provider: 'paypal' }, /provider: one of stripe, zamp/],
     ['/payments', { provider: 'stripe', amount: 1.5, currency: 'USD' }, /amount: an integer/],
     ['/payments', { provider: 'stripe', amount: 1, currency: 'DOLLAR' }, /currency: /],
-    ['/payments', { provider: 'stripe', amount: 1, currency: 'USD', paymentMethod: 'pm_card_createDispute' }, /paymentMethod: /],
+    ['/payments', { provider: 'stripe', amount: 1, currency: 'USD', paymentMethod: 'pm_card_createHavoc' }, /paymentMethod: /],
     ['/payments', { provider: 'stripe', amount: 1, currency: 'USD', colour: 'red' }, /colour: not known/],
     ['/payments', { provider: 'zamp', amount: 1, currency: 'JPY' }, /currency: Zamp takes/],
     ['/dashboard-refunds', { paymentId: 'unknown', amount: 1 }, /no payment/],
@@ -111,7 +111,10 @@ describe('A tester', () => {
     ['/limits', { provider: 'stripe', perSecond: -1 }, /perSecond: an integer/],
     ['/webhooks', { target: 'ftp://x' }, /target: /],
     ['/clock', { advanceSeconds: -1 }, /advanceSeconds: an integer/],
-    ['/disputes', {}, /not simulated yet/],
+    ['/disputes', {}, /paymentId is missing/],
+    ['/disputes', { paymentId: 'unknown' }, /no payment unknown; POST .* makes one/],
+    ['/disputes/unknown', { do: 'win' }, /no dispute unknown; POST .* opens one/],
+    ['/warnings', { paymentId: 'unknown' }, /no payment/],
     ['/no-such-call', {}, /no such control call/],
   ])('is told what is wrong with %s %j', async (path, body, words) => {
     const { status, body: answer } = await control<{ error: string }>(await start(), path, body);
@@ -133,7 +136,7 @@ describe('A tester', () => {
     await refund(simulators, await pay(simulators), 'once');
     await control(simulators, '/faults', { provider: 'stripe', call: 'refunds.create', fault: 'status_500', times: 9 });
     await control(simulators, '/reset', {});
-    expect(await books(simulators)).toEqual({ payments: [], webhooks: [] });
+    expect(await books(simulators)).toEqual({ payments: [], files: [], webhooks: [] });
     expect(await refund(simulators, await pay(simulators), 'once')).toMatchObject({ object: 'refund' });
   });
 });

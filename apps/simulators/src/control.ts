@@ -2,9 +2,12 @@ import type { FastifyInstance } from 'fastify';
 import { type Answer, bodyText } from './answer.js';
 import type { Books, StripePayment, StripeRefund, ZampRefund, ZampSession } from './books.js';
 import type { Clock } from './clock.js';
+import { BadControl, Body } from './control-body.js';
+import { ControlDisputes } from './control-disputes.js';
 import { CALL_FAULTS, CALLS, type Faults, type Limits, WEBHOOK_FAULTS } from './faults.js';
 import { randomLetters } from './ids.js';
 import { REFUND_STORIES, type StripeBank } from './stripe-bank.js';
+import { DEFAULT_DECISION_DELAY_MS, DISPUTE_STORIES, type StripeDisputes } from './stripe-disputes.js';
 import { Refusal } from './stripe-params.js';
 import type { Webhooks } from './webhooks.js';
 import type { ZampSimulator } from './zamp.js';
@@ -20,22 +23,13 @@ const STRIPE_STATUSES = [
   'processing',
   'canceled',
 ] as const;
+const PAYMENT_METHODS = [...Object.keys(REFUND_STORIES), ...Object.keys(DISPUTE_STORIES)];
 const ZAMP_STATUSES = ['succeeded', 'initiated', 'in_process', 'failed', 'cancelled'] as const;
 const STRIPE_REFUND_STATUSES = ['pending', 'requires_action', 'succeeded', 'failed', 'canceled'] as const;
 const ZAMP_REFUND_STATUSES = ['initiated', 'in_process', 'succeeded', 'failed'] as const;
 const DEFAULT_REFUND_DELAY_MS = 1000;
 const MOST_PAYMENTS_AT_ONCE = 100_000;
 const TEN_YEARS_SECONDS = 10 * 365 * 86_400;
-
-/** A tester's mistake, told as plainly as possible. */
-class BadControl extends Error {
-  constructor(
-    message: string,
-    readonly status = 400,
-  ) {
-    super(message);
-  }
-}
 
 /** Moves the service's clock along with ours. */
 export type MoveService = (advanceSeconds: number) => Promise<void>;
@@ -47,13 +41,18 @@ type Parts = {
   limits: Limits;
   webhooks: Webhooks;
   bank: StripeBank;
+  disputes: StripeDisputes;
   zamp: ZampSimulator;
   moveService: MoveService | undefined;
 };
 
 /** What testers do to the simulators. Nothing here exists at a real provider. Amounts are in the provider's smallest unit. */
 export class Control {
-  constructor(private readonly parts: Parts) {}
+  private readonly disputes: ControlDisputes;
+
+  constructor(private readonly parts: Parts) {
+    this.disputes = new ControlDisputes(parts.books, parts.disputes);
+  }
 
   routes(app: FastifyInstance): void {
     const post = (path: string, work: (body: Body, id: string) => unknown) =>
@@ -71,10 +70,9 @@ export class Control {
     post('/webhooks', (body) => this.aimWebhooks(body));
     post('/clock', (body) => this.moveClock(body));
     post('/reset', () => this.reset());
-    for (const path of ['/disputes', '/disputes/:id'])
-      post(path, () => {
-        throw new BadControl('Disputes are not simulated yet', 501);
-      });
+    post('/disputes', (body) => this.disputes.open(body));
+    post('/disputes/:id', (body, id) => this.disputes.move(body, id));
+    post('/warnings', (body) => this.disputes.warn(body));
     app.get('/control/books', async (_, reply) => reply.type('application/json').send(JSON.stringify(this.books())));
   }
 
@@ -98,12 +96,16 @@ export class Control {
     const input = {
       amount: body.integer('amount', 1),
       currency: body.currency('currency'),
-      paymentMethod: body.optionalOneOf('paymentMethod', Object.keys(REFUND_STORIES)) ?? 'pm_card_visa',
+      paymentMethod: body.optionalOneOf('paymentMethod', PAYMENT_METHODS) ?? 'pm_card_visa',
       status: body.optionalOneOf('status', STRIPE_STATUSES) ?? 'succeeded',
       refundDelayMs: body.optionalInteger('refundDelayMs', 0) ?? DEFAULT_REFUND_DELAY_MS,
+      decisionDelayMs: body.optionalInteger('decisionDelayMs', 0) ?? DEFAULT_DECISION_DELAY_MS,
+      daysAgo: body.optionalInteger('daysAgo', 0, 3650) ?? 0,
     };
     return () => {
-      const { id, chargeId } = this.parts.bank.pay(input);
+      const payment = this.parts.bank.pay(input);
+      this.parts.disputes.expect(payment);
+      const { id, chargeId } = payment;
       return { provider: 'stripe', paymentId: id, ...(chargeId !== null && { chargeId }) };
     };
   }
@@ -244,7 +246,7 @@ export class Control {
         const { amount, status, idempotencyKey, metadata } = refund;
         return [{ id, amount, status, idempotencyKey, metadata }];
       }),
-      disputes: [],
+      ...this.disputes.ofPayment(payment),
       movements: (movementsOf.get(payment.id) ?? []).map(({ id, type, source, amount, fee }) => ({
         id,
         type,
@@ -268,6 +270,7 @@ export class Control {
     });
     return {
       payments: [...stripe.payments.values().map(ofStripe), ...zamp.sessions.values().map(ofZamp)],
+      files: this.disputes.files(),
       webhooks: [...deliveries.values()].map(({ id, provider, type, subject, status, answers }) => ({
         id,
         provider,
@@ -286,78 +289,5 @@ async function answer(work: () => unknown): Promise<{ status: number; body: stri
   } catch (error) {
     if (!(error instanceof BadControl)) throw error;
     return { status: error.status, body: JSON.stringify({ error: error.message }) };
-  }
-}
-
-/** A control call's body, read field by field; what nobody read is a mistake. */
-class Body {
-  private readonly fields: Record<string, unknown>;
-  private readonly read = new Set<string>();
-
-  constructor(text: string) {
-    let parsed: unknown;
-    try {
-      parsed = JSON.parse(text === '' ? '{}' : text);
-    } catch {
-      throw new BadControl('The body is not JSON');
-    }
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-      throw new BadControl('The body is not a JSON object');
-    this.fields = parsed as Record<string, unknown>;
-  }
-
-  text(name: string): string {
-    return this.needed(name, this.optionalText(name));
-  }
-
-  optionalText(name: string): string | undefined {
-    const value = this.take(name);
-    if (value !== undefined && (typeof value !== 'string' || value === '')) throw new BadControl(`${name}: a text is expected`);
-    return value;
-  }
-
-  integer(name: string, min: number, max?: number): number {
-    return this.needed(name, this.optionalInteger(name, min, max));
-  }
-
-  optionalInteger(name: string, min: number, max: number = Number.MAX_SAFE_INTEGER): number | undefined {
-    const value = this.take(name);
-    if (value === undefined) return undefined;
-    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min || value > max)
-      throw new BadControl(`${name}: an integer from ${min} to ${max} is expected`);
-    return value;
-  }
-
-  oneOf<Word extends string>(name: string, words: readonly Word[]): Word {
-    return this.needed(name, this.optionalOneOf(name, words));
-  }
-
-  optionalOneOf<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
-    const value = this.take(name);
-    if (value === undefined) return undefined;
-    const word = words.find((candidate) => candidate === value);
-    if (word === undefined) throw new BadControl(`${name}: one of ${words.join(', ')} is expected`);
-    return word;
-  }
-
-  currency(name: string): string {
-    const value = this.text(name).toUpperCase();
-    if (!/^[A-Z]{3}$/.test(value)) throw new BadControl(`${name}: a currency code of three letters is expected`);
-    return value;
-  }
-
-  nothingElse(): void {
-    const unread = Object.keys(this.fields).filter((name) => !this.read.has(name));
-    if (unread.length > 0) throw new BadControl(`${unread.join(', ')}: not known here`);
-  }
-
-  private take(name: string): unknown {
-    this.read.add(name);
-    return this.fields[name] ?? undefined;
-  }
-
-  private needed<Value>(name: string, value: Value | undefined): Value {
-    if (value === undefined) throw new BadControl(`${name} is missing`);
-    return value;
   }
 }

@@ -34,7 +34,7 @@ describe('The simulators as a process', () => {
         .then((response) => response.json())
         .finally(stop);
     });
-    expect(await books).toEqual({ payments: [], webhooks: [] });
+    expect(await books).toEqual({ payments: [], files: [], webhooks: [] });
     expect(lines).toMatchObject([{ msg: 'simulators ready' }]);
     expect(code).toBe(0);
   });

@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto';
-import type { Books, StripePayment, StripeRefund } from './books.js';
+import type { BalanceTransaction, Books, StripePayment, StripeRefund } from './books.js';
 import type { Clock } from './clock.js';
 import { randomLetters } from './ids.js';
 import { CUSTOMER_HAS_SECONDS, STRIPE_VERSION, type StripeObject, type StripeObjects } from './stripe-objects.js';
-import { Refusal } from './stripe-params.js';
+import { Refusal, withMetadata } from './stripe-params.js';
 import type { Webhooks } from './webhooks.js';
 
 type RefundStory = { starts: StripeRefund['status']; becomes?: StripeRefund['status']; reason?: string; afterMs?: number };
@@ -24,7 +24,18 @@ export const REFUND_STORIES: Record<string, RefundStory> = {
 /** Which request caused a change, as events tell it: none, a call with or without a key, or a click in the dashboard. */
 export type Cause = { requestId: string | null; idempotencyKey: string | null; call: boolean };
 
-const BY_ITSELF: Cause = { requestId: null, idempotencyKey: null, call: false };
+export const BY_ITSELF: Cause = { requestId: null, idempotencyKey: null, call: false };
+
+type NewPayment = {
+  amount: number;
+  currency: string;
+  paymentMethod: string;
+  status: string;
+  refundDelayMs: number;
+  decisionDelayMs: number;
+  /** How long ago it was made; a bank wants to see old payments beside a disputed one. */
+  daysAgo?: number;
+};
 
 type NewRefund = {
   amount: number | undefined;
@@ -43,6 +54,8 @@ export function stripeSignature(secret: string, seconds: number, body: string): 
 
 /** What Stripe and the shopper's bank do with money, and the events that tell of it. */
 export class StripeBank {
+  private readonly whenRefunded: ((payment: StripePayment) => void)[] = [];
+
   constructor(
     private readonly books: Books,
     private readonly clock: Clock,
@@ -59,8 +72,13 @@ export class StripeBank {
     });
   }
 
-  /** A payment as if a shopper had made it. It sends no events: our endpoint is subscribed to refunds only. */
-  pay(input: { amount: number; currency: string; paymentMethod: string; status: string; refundDelayMs: number }): StripePayment {
+  /** Whoever else must know that a payment was refunded, right after it was. */
+  onRefund(then: (payment: StripePayment) => void): void {
+    this.whenRefunded.push(then);
+  }
+
+  /** A payment as if a shopper had made it. It sends no events: our endpoint is subscribed to refunds and disputes only. */
+  pay({ daysAgo = 0, ...input }: NewPayment): StripePayment {
     const id = `pi_3${randomLetters(23)}`;
     const charged = input.status === 'succeeded' || input.status === 'requires_capture';
     const payment: StripePayment = {
@@ -69,7 +87,7 @@ export class StripeBank {
       id,
       chargeId: charged ? `ch_3${randomLetters(23)}` : null,
       balanceTransactionId: null,
-      created: this.clock.seconds(),
+      created: this.clock.seconds() - daysAgo * 86_400,
       refunds: [],
     };
     if (payment.chargeId !== null) this.books.stripe.charges.put(payment.chargeId, id);
@@ -109,6 +127,7 @@ export class StripeBank {
     if (becomes !== undefined) this.clock.later(afterMs ?? payment.refundDelayMs, 'stripe.refund', id);
     this.tell('refund.created', id, this.objects.refund(refund), cause);
     this.tell('charge.refunded', payment.chargeId ?? payment.id, this.objects.charge(payment), cause);
+    for (const then of this.whenRefunded) then(payment);
     return refund;
   }
 
@@ -148,8 +167,7 @@ export class StripeBank {
 
   setMetadata(refund: StripeRefund, changes: Record<string, string> | 'unset all', cause: Cause): void {
     const previous = refund.metadata;
-    const merged = changes === 'unset all' ? {} : { ...previous, ...changes };
-    refund.metadata = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== ''));
+    refund.metadata = withMetadata(previous, changes);
     this.books.stripe.refunds.put(refund.id, refund);
     this.tell('refund.updated', refund.id, this.objects.refund(refund), cause, { metadata: previous });
   }
@@ -167,6 +185,11 @@ export class StripeBank {
       throw new Refusal(400, { message: `This PaymentIntent (${payment.id}) has no successful charge to refund.` });
     if (status !== 'succeeded')
       throw new Refusal(400, { message: `Charge ${chargeId} was not captured; cancel its PaymentIntent instead.` });
+    if (this.objects.disputesOf(payment).some((dispute) => !this.objects.isChargeRefundable(dispute)))
+      throw new Refusal(400, {
+        code: 'charge_disputed',
+        message: `Charge ${chargeId} has been charged back; it can only be refunded if the dispute is won.`,
+      });
     const left = amount - this.objects.amountRefunded(payment);
     if (left <= 0)
       throw new Refusal(400, { code: 'charge_already_refunded', message: `Charge ${chargeId} has already been refunded.` });
@@ -179,19 +202,23 @@ export class StripeBank {
     return wanted;
   }
 
-  private move(
+  /** Writes down that money moved on our balance. */
+  move(
     payment: StripePayment,
     source: string,
-    type: 'charge' | 'refund' | 'refund_failure',
+    type: BalanceTransaction['type'],
     amount: number,
     fee: number,
+    more: Pick<BalanceTransaction, 'category' | 'exchangeRate'> = {},
   ): string {
     const id = `txn_3${randomLetters(23)}`;
-    this.books.stripe.movements.put(id, { id, paymentId: payment.id, source, type, amount, fee, created: this.clock.seconds() });
+    const created = this.clock.seconds();
+    this.books.stripe.movements.put(id, { id, paymentId: payment.id, source, type, amount, fee, created, ...more });
     return id;
   }
 
-  private tell(type: string, subject: string, object: StripeObject, cause: Cause, previous?: StripeObject): void {
+  /** Makes an event of what happened and sends it. */
+  tell(type: string, subject: string, object: StripeObject, cause: Cause, previous?: StripeObject): void {
     const id = `evt_3${randomLetters(23)}`;
     const created = this.clock.seconds();
     const body = JSON.stringify({

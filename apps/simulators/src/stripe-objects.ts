@@ -1,4 +1,6 @@
-import type { BalanceTransaction, Books, StripeEvent, StripePayment, StripeRefund } from './books.js';
+import type { BalanceTransaction, Books, StripeDispute, StripeEvent, StripePayment, StripeRefund } from './books.js';
+import { drawDispute } from './stripe-dispute-objects.js';
+import { drawFile } from './stripe-files.js';
 import { Refusal } from './stripe-params.js';
 
 /** The API version whose objects we draw, also that of the webhook endpoint. */
@@ -24,6 +26,30 @@ export class StripeObjects {
   amountRefunded(payment: StripePayment): number {
     const kept = this.refundsOf(payment).filter((refund) => !CAME_TO_NOTHING.has(refund.status));
     return kept.reduce((sum, refund) => sum + refund.amount, 0);
+  }
+
+  disputesOf(payment: StripePayment): StripeDispute[] {
+    return (payment.disputes ?? []).map((id) => this.books.stripe.disputes.get(id)).filter((dispute) => dispute !== undefined);
+  }
+
+  movementsOf(dispute: StripeDispute): BalanceTransaction[] {
+    return dispute.movements.map((id) => this.books.stripe.movements.get(id)).filter((movement) => movement !== undefined);
+  }
+
+  /** How much of the payment's money the bank holds because of this dispute. */
+  taken(dispute: StripeDispute): number {
+    return this.movementsOf(dispute).reduce((sum, { amount }) => sum - amount, 0);
+  }
+
+  /** Before money moved, and again once it is back. What is lost stays unrefundable even where all of it came back. */
+  isChargeRefundable(dispute: StripeDispute): boolean {
+    return dispute.status !== 'lost' && this.taken(dispute) <= 0;
+  }
+
+  dispute(dispute: StripeDispute, nowSeconds: number): StripeObject {
+    const chargeId = this.books.stripe.payments.get(dispute.paymentId)?.chargeId ?? null;
+    const movements = this.movementsOf(dispute).map((movement) => this.balanceTransaction(movement, nowSeconds));
+    return drawDispute(dispute, chargeId, movements, this.isChargeRefundable(dispute));
   }
 
   refund(refund: StripeRefund): StripeObject {
@@ -91,7 +117,7 @@ export class StripeObjects {
       currency: payment.currency.toLowerCase(),
       customer: null,
       description: null,
-      disputed: false,
+      disputed: (payment.disputes ?? []).length > 0,
       failure_balance_transaction: null,
       failure_code: null,
       failure_message: null,
@@ -184,7 +210,8 @@ export class StripeObjects {
     // A charge settles two days later, unless its test card says "straight to the available balance".
     const waits = movement.type === 'charge' && payment?.paymentMethod !== 'pm_card_bypassPending';
     const availableOn = movement.created + (waits ? 2 * DAY_SECONDS : 0);
-    const fee = { amount: movement.fee, application: null, currency, description: 'Stripe processing fees', type: 'stripe_fee' };
+    const what = movement.type === 'adjustment' ? 'Dispute fee' : 'Stripe processing fees';
+    const fee = { amount: movement.fee, application: null, currency, description: what, type: 'stripe_fee' };
     return {
       id: movement.id,
       object: 'balance_transaction',
@@ -194,11 +221,11 @@ export class StripeObjects {
       created: movement.created,
       currency,
       description: null,
-      exchange_rate: null,
+      exchange_rate: movement.exchangeRate ?? null,
       fee: movement.fee,
       fee_details: movement.fee === 0 ? [] : [fee],
       net: movement.amount - movement.fee,
-      reporting_category: movement.type,
+      reporting_category: movement.category ?? movement.type,
       source: movement.source,
       status: availableOn <= nowSeconds ? 'available' : 'pending',
       type: movement.type,
@@ -248,13 +275,17 @@ export class StripeObjects {
   }
 
   private byId(id: string, nowSeconds: number): StripeObject | undefined {
-    const { payments, charges, refunds, movements } = this.books.stripe;
+    const { payments, charges, refunds, movements, disputes, files } = this.books.stripe;
     const payment = payments.get(id);
     if (payment !== undefined) return this.paymentIntent(payment);
     const charged = payments.get(charges.get(id) ?? '');
     if (charged !== undefined) return this.charge(charged);
     const refund = refunds.get(id);
     if (refund !== undefined) return this.refund(refund);
+    const dispute = disputes.get(id);
+    if (dispute !== undefined) return this.dispute(dispute, nowSeconds);
+    const file = files.get(id);
+    if (file !== undefined) return drawFile(file);
     const movement = movements.get(id);
     return movement === undefined ? undefined : this.balanceTransaction(movement, nowSeconds);
   }
@@ -283,13 +314,23 @@ const LAST4: Record<string, string> = {
   pm_card_refundFail: '5126',
   pm_card_pendingRefund: '7726',
   pm_card_bypassPending: '0077',
+  pm_card_createDispute: '0259',
+  pm_card_createDisputeProductNotReceived: '2685',
+  pm_card_createDisputeInquiry: '1976',
+  pm_card_createIssuerFraudRecord: '5423',
+  pm_card_createMultipleDisputes: '0079',
+  pm_card_createCe3EligibleDispute: '0038',
+  pm_card_createComplianceDispute: '0779',
+  pm_card_createMastercardComplianceDispute: '0002',
+  pm_card_createAutoRepresentmentEligibleDispute: '0043',
 };
 
 function card(payment: StripePayment): StripeObject {
+  const brand = payment.paymentMethod === 'pm_card_createMastercardComplianceDispute' ? 'mastercard' : 'visa';
   return {
     amount_authorized: payment.amount,
     authorization_code: '314159',
-    brand: 'visa',
+    brand,
     checks: { address_line1_check: null, address_postal_code_check: null, cvc_check: 'pass' },
     country: 'US',
     exp_month: 12,
@@ -302,7 +343,7 @@ function card(payment: StripePayment): StripeObject {
     last4: LAST4[payment.paymentMethod] ?? '4242',
     mandate: null,
     multicapture: { status: 'unavailable' },
-    network: 'visa',
+    network: brand,
     network_token: { used: false },
     network_transaction_id: '314159265358979',
     overcapture: { maximum_amount_capturable: payment.amount, status: 'unavailable' },

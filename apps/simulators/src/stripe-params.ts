@@ -14,19 +14,28 @@ export class Refusal extends Error {
 
 /** What an endpoint accepts under a name. */
 export type Field =
-  | { is: 'text'; oneOf?: readonly string[] }
+  | { is: 'text'; oneOf?: readonly string[]; atLeast?: number; atMost?: number; emptyUnsets?: true; needed?: true }
   | { is: 'integer'; min: number; max?: number }
   | { is: 'flag' }
   | { is: 'metadata' }
-  | { is: 'list' }
-  | { is: 'range' };
+  | { is: 'list'; emptyUnsets?: true }
+  | { is: 'range' }
+  | { is: 'hash'; fields: Fields; emptyUnsets?: true }
+  | { is: 'hashes'; fields: Fields };
+
+export type Fields = { readonly [name: string]: Field };
 
 export type Range = { gt?: number; gte?: number; lt?: number; lte?: number };
 
 /** Reads `a=1&b[c]=2&d[]=3`, as body or as query. */
 export function readForm(text: string): Form {
+  return unfold(new URLSearchParams(text));
+}
+
+/** Names with brackets as nested forms. */
+export function unfold(pairs: Iterable<[string, string]>): Form {
   const form: Form = newForm();
-  for (const [name, value] of new URLSearchParams(text)) {
+  for (const [name, value] of pairs) {
     const path = name.split('[').map((part, depth) => (depth === 0 ? part : part.replace(/\]$/, '')));
     let at = form;
     for (const [depth, part] of path.entries()) {
@@ -49,13 +58,9 @@ function newForm(): Form {
 export class Params {
   constructor(
     private readonly form: Form,
-    fields: Record<string, Field>,
+    fields: Fields,
   ) {
-    for (const [name, value] of Object.entries(form)) {
-      const field = fields[name];
-      if (field === undefined) throw invalid(name, `Received unknown parameter: ${name}`, 'parameter_unknown');
-      check(name, value, field);
-    }
+    checkAll(form, fields, (name) => name);
   }
 
   has(name: string): boolean {
@@ -77,8 +82,12 @@ export class Params {
   }
 
   list(name: string): string[] {
+    return texts(this.form[name]);
+  }
+
+  hash(name: string): Form | undefined {
     const value = this.form[name];
-    return typeof value === 'object' ? Object.values(value).filter((item) => typeof item === 'string') : [];
+    return typeof value === 'object' ? value : undefined;
   }
 
   /** Metadata as sent: an empty value unsets its name, and an empty string in place of the map unsets all. */
@@ -101,6 +110,11 @@ export class Params {
   }
 }
 
+/** The texts of a list, in its order. */
+export function texts(list: string | Form | undefined): string[] {
+  return typeof list === 'object' ? Object.values(list).filter((item) => typeof item === 'string') : [];
+}
+
 function sorted(form: Form): unknown[] {
   return Object.keys(form)
     .sort()
@@ -110,7 +124,19 @@ function sorted(form: Form): unknown[] {
     });
 }
 
+function checkAll(form: Form, fields: Fields, nameOf: (name: string) => string): void {
+  for (const [name, value] of Object.entries(form)) {
+    const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
+    if (field === undefined) throw invalid(nameOf(name), `Received unknown parameter: ${nameOf(name)}`, 'parameter_unknown');
+    check(nameOf(name), value, field);
+  }
+  for (const [name, field] of Object.entries(fields))
+    if (field.is === 'text' && field.needed && form[name] === undefined)
+      throw invalid(nameOf(name), `Missing required param: ${nameOf(name)}.`, 'parameter_missing');
+}
+
 function check(name: string, value: string | Form, field: Field): void {
+  if (value === '' && 'emptyUnsets' in field) return;
   switch (field.is) {
     case 'metadata':
       return checkMetadata(value);
@@ -119,6 +145,13 @@ function check(name: string, value: string | Form, field: Field): void {
       return;
     case 'range':
       return checkRange(name, value);
+    case 'hash':
+      if (typeof value === 'string') throw invalid(name, 'Invalid hash', undefined);
+      return checkAll(value, field.fields, (inner) => `${name}[${inner}]`);
+    case 'hashes':
+      if (typeof value === 'string') throw invalid(name, 'Invalid array', undefined);
+      for (const [index, item] of Object.entries(value)) check(`${name}[${index}]`, item, { is: 'hash', fields: field.fields });
+      return;
     default:
   }
   if (typeof value === 'object') throw invalid(name, 'Invalid string: a single value is expected', undefined);
@@ -127,7 +160,14 @@ function check(name: string, value: string | Form, field: Field): void {
   if (field.is === 'flag' && value !== 'true' && value !== 'false') throw invalid(name, `Invalid boolean: ${value}`, undefined);
   if (field.is === 'text' && field.oneOf !== undefined && !field.oneOf.includes(value))
     throw invalid(name, `Invalid ${name}: must be one of ${field.oneOf.join(', ')}`, undefined);
-  if (value.length > 5000) throw invalid(name, 'Invalid string: longer than 5000 characters', undefined);
+  if (field.is === 'text') checkLength(name, value, field);
+}
+
+/** Characters as a reader counts them, not the halves that JavaScript counts. */
+function checkLength(name: string, value: string, { atLeast = 0, atMost = 5000 }: { atLeast?: number; atMost?: number }): void {
+  const length = [...value].length;
+  if (length > atMost) throw invalid(name, `Invalid string: longer than ${atMost} characters`, undefined);
+  if (length < atLeast) throw invalid(name, `Invalid string: shorter than ${atLeast} characters`, undefined);
 }
 
 function checkInteger(name: string, value: string, { min, max = Number.MAX_SAFE_INTEGER }: { min: number; max?: number }): void {
@@ -144,6 +184,15 @@ function checkRange(name: string, value: string | Form): void {
     if (typeof at !== 'string') throw invalid(name, 'Invalid timestamp', undefined);
     checkInteger(`${name}[${bound}]`, at, { min: 0 });
   }
+}
+
+/** Metadata after an update: name by name, and an empty value unsets its name. */
+export function withMetadata(
+  before: Record<string, string>,
+  changes: Record<string, string> | 'unset all',
+): Record<string, string> {
+  const after = changes === 'unset all' ? {} : { ...before, ...changes };
+  return Object.fromEntries(Object.entries(after).filter(([, value]) => value !== ''));
 }
 
 /** docs.stripe.com/metadata */

@@ -1,41 +1,22 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type Answer, bodyText, delayed, give, hangUp } from './answer.js';
+import { type Answer, bodyBytes, bodyText, delayed, give, hangUp } from './answer.js';
 import type { Books, SavedAnswer, StripePayment, StripeRefund } from './books.js';
 import type { Clock } from './clock.js';
-import type { CallFault, CALLS, Faults, Limits } from './faults.js';
+import type { CallFault, Faults, Limits } from './faults.js';
 import { randomLetters } from './ids.js';
 import type { Cause, StripeBank } from './stripe-bank.js';
+import type { StripeDisputeCalls } from './stripe-dispute-calls.js';
+import { type Endpoint, type Execution, EXPAND, found, PAGE, page, TEXT } from './stripe-endpoints.js';
+import { readUpload } from './stripe-files.js';
 import { STRIPE_VERSION, type StripeObject, type StripeObjects } from './stripe-objects.js';
-import { type Field, Params, type Range, readForm, Refusal } from './stripe-params.js';
+import { Params, readForm, Refusal } from './stripe-params.js';
 import type { Webhooks } from './webhooks.js';
 
 const DAY_MS = 86_400_000;
 /** Keys live this long; then they are pruned, and the same key is a new request. docs.stripe.com/api/idempotent_requests */
 const KEY_LIFE_MS = DAY_MS;
 const EVENT_LIFE_SECONDS = 30 * 86_400;
-
-type Execution = { params: Params; id: string; cause: Cause };
-
-type Endpoint = {
-  call: (typeof CALLS)['stripe'][number];
-  method: 'GET' | 'POST';
-  path: string;
-  fields: Record<string, Field>;
-  /** The payment on which the endpoint needs the only hand; a second request for it meanwhile gets `lock_timeout`. */
-  locks?: (execution: Execution) => string | undefined;
-  execute: (execution: Execution) => StripeObject;
-};
-
-const TEXT: Field = { is: 'text' };
-const EXPAND: Record<string, Field> = { expand: { is: 'list' } };
-const PAGE: Record<string, Field> = {
-  ...EXPAND,
-  created: { is: 'range' },
-  ending_before: TEXT,
-  limit: { is: 'integer', min: 1, max: 100 },
-  starting_after: TEXT,
-};
 
 /**
  * Stripe's API over the books. A request passes in this order: faults that never reach Stripe, the key of the account, the
@@ -50,6 +31,7 @@ export class StripeSimulator {
     private readonly books: Books,
     private readonly clock: Clock,
     private readonly bank: StripeBank,
+    private readonly disputes: StripeDisputeCalls,
     private readonly objects: StripeObjects,
     private readonly webhooks: Webhooks,
     private readonly faults: Faults,
@@ -58,7 +40,7 @@ export class StripeSimulator {
 
   /** Also at the root, because stripe-node can be pointed at a host and a port but not at a path. */
   routes(app: FastifyInstance): void {
-    for (const endpoint of this.endpoints())
+    for (const endpoint of [...this.endpoints(), ...this.disputes.endpoints()])
       for (const prefix of ['/stripe', ''])
         app.route({
           method: endpoint.method,
@@ -88,10 +70,11 @@ export class StripeSimulator {
     try {
       const version = this.admit(endpoint, request, fault, key);
       const text = endpoint.method === 'POST' ? bodyText(request) : request.url.replace(/^[^?]*\??/, '');
-      const params = new Params(readForm(text), endpoint.fields);
+      const upload = endpoint.uploads && (await readUpload(bodyBytes(request), header(request, 'content-type') ?? ''));
+      const params = new Params(upload?.form ?? readForm(text), endpoint.fields);
       const id = (request.params as { id?: string }).id ?? '';
       const cause: Cause = { requestId, idempotencyKey: key ?? null, call: true };
-      const answer = await this.once(endpoint, { params, id, cause }, fault, requestId);
+      const answer = await this.once(endpoint, { params, id, cause, upload: upload?.file }, fault, requestId);
       return { ...answer, headers: { ...answer.headers, ...headers(requestId, version, key) } };
     } catch (error) {
       if (error instanceof Refusal) return this.refuse(error, requestId, key);
@@ -237,7 +220,7 @@ export class StripeSimulator {
         method: 'GET',
         path: '/v1/refunds/:id',
         fields: EXPAND,
-        execute: ({ id }) => this.objects.refund(this.found(refunds.get(id), 'refund', id)),
+        execute: ({ id }) => this.objects.refund(found(refunds.get(id), 'refund', id)),
       },
       {
         call: 'refunds.update',
@@ -245,7 +228,7 @@ export class StripeSimulator {
         path: '/v1/refunds/:id',
         fields: { ...EXPAND, metadata: { is: 'metadata' } },
         execute: ({ id, params, cause }) => {
-          const refund = this.found(refunds.get(id), 'refund', id);
+          const refund = found(refunds.get(id), 'refund', id);
           const changes = params.metadata();
           if (changes !== undefined) this.bank.setMetadata(refund, changes, cause);
           return this.objects.refund(refund);
@@ -270,14 +253,14 @@ export class StripeSimulator {
         method: 'GET',
         path: '/v1/payment_intents/:id',
         fields: { ...EXPAND, client_secret: TEXT },
-        execute: ({ id }) => this.objects.paymentIntent(this.found(payments.get(id), 'payment_intent', id, 'intent')),
+        execute: ({ id }) => this.objects.paymentIntent(found(payments.get(id), 'payment_intent', id, 'intent')),
       },
       {
         call: 'payments.retrieve',
         method: 'GET',
         path: '/v1/charges/:id',
         fields: EXPAND,
-        execute: ({ id }) => this.objects.charge(this.found(payments.get(charges.get(id) ?? ''), 'charge', id)),
+        execute: ({ id }) => this.objects.charge(found(payments.get(charges.get(id) ?? ''), 'charge', id)),
       },
       {
         call: 'payments.retrieve',
@@ -292,7 +275,7 @@ export class StripeSimulator {
         path: '/v1/balance_transactions/:id',
         fields: EXPAND,
         execute: ({ id }) =>
-          this.objects.balanceTransaction(this.found(movements.get(id), 'balance transaction', id), this.clock.seconds()),
+          this.objects.balanceTransaction(found(movements.get(id), 'balance transaction', id), this.clock.seconds()),
       },
       {
         call: 'events.list',
@@ -306,7 +289,7 @@ export class StripeSimulator {
         method: 'GET',
         path: '/v1/events/:id',
         fields: EXPAND,
-        execute: ({ id }) => this.objects.event(this.found(events.get(id), 'event', id)),
+        execute: ({ id }) => this.objects.event(found(events.get(id), 'event', id)),
       },
     ];
   }
@@ -333,15 +316,15 @@ export class StripeSimulator {
     const { payments, charges } = this.books.stripe;
     if (intentId === undefined && chargeId === undefined)
       throw new Refusal(400, { message: 'One of these parameters is needed: payment_intent, charge.' });
-    const byIntent = intentId && this.found(payments.get(intentId), 'payment_intent', intentId, 'payment_intent');
-    const byCharge = chargeId && this.found(payments.get(charges.get(chargeId) ?? ''), 'charge', chargeId);
+    const byIntent = intentId && found(payments.get(intentId), 'payment_intent', intentId, 'payment_intent');
+    const byCharge = chargeId && found(payments.get(charges.get(chargeId) ?? ''), 'charge', chargeId);
     if (byIntent && byCharge && byIntent !== byCharge)
       throw new Refusal(400, { param: 'charge', message: 'The charge does not belong to the PaymentIntent.' });
-    return this.found(byIntent || byCharge || undefined, 'charge', chargeId ?? '');
+    return found(byIntent || byCharge || undefined, 'charge', chargeId ?? '');
   }
 
   private endRefund(id: string, status: 'canceled' | 'failed', cause: Cause): StripeObject {
-    const refund = this.found(this.books.stripe.refunds.get(id), 'refund', id);
+    const refund = found(this.books.stripe.refunds.get(id), 'refund', id);
     if (refund.status !== 'requires_action')
       throw new Refusal(400, { message: `Refund ${id} is ${refund.status}; only one that requires action can be ended.` });
     this.bank.setStatus(refund, status, status === 'canceled' ? 'merchant_request' : 'unknown', cause);
@@ -352,12 +335,12 @@ export class StripeSimulator {
     const { payments, charges, refunds } = this.books.stripe;
     const chargeId = params.text('charge');
     const intentId = params.text('payment_intent');
-    const byCharge = chargeId && this.found(payments.get(charges.get(chargeId) ?? ''), 'charge', chargeId, 'charge');
-    const byIntent = intentId && this.found(payments.get(intentId), 'payment_intent', intentId, 'payment_intent');
+    const byCharge = chargeId && found(payments.get(charges.get(chargeId) ?? ''), 'charge', chargeId, 'charge');
+    const byIntent = intentId && found(payments.get(intentId), 'payment_intent', intentId, 'payment_intent');
     const payment = byCharge || byIntent;
     const rows = payment ? this.objects.refundsOf(payment).reverse() : refunds.newestFirst();
     const wanted = byIntent ? rows.filter((refund) => refund.paymentId === byIntent.id) : rows;
-    return this.page(
+    return page(
       '/v1/refunds',
       params,
       wanted,
@@ -372,7 +355,7 @@ export class StripeSimulator {
     const rows = intentId === undefined ? payments.newestFirst() : [payments.get(intentId)].filter((row) => row !== undefined);
     // Nobody here is a customer or part of a transfer group.
     const charged = params.has('customer') || params.has('transfer_group') ? [] : rows.filter((row) => row.chargeId !== null);
-    return this.page(
+    return page(
       '/v1/charges',
       params,
       charged,
@@ -393,7 +376,7 @@ export class StripeSimulator {
     const wanted = params.has('delivery_success')
       ? rows.filter(({ id }) => delivered(id) === params.flag('delivery_success'))
       : rows;
-    return this.page(
+    return page(
       '/v1/events',
       params,
       wanted,
@@ -401,45 +384,6 @@ export class StripeSimulator {
       (event) => this.objects.event(event),
     );
   }
-
-  /** One page of rows that come newest first. docs.stripe.com/api/pagination */
-  private page<Row extends { created: number }>(
-    url: string,
-    params: Params,
-    rows: Row[],
-    idOf: (row: Row) => string,
-    draw: (row: Row) => StripeObject,
-  ): StripeObject {
-    const limit = params.integer('limit') ?? 10;
-    const wanted = rows.filter((row) => within(row.created, params.range('created')));
-    const place = (name: string) => {
-      const id = params.text(name);
-      if (id === undefined) return undefined;
-      const index = wanted.findIndex((row) => idOf(row) === id);
-      if (index < 0) throw new Refusal(404, { code: 'resource_missing', param: name, message: `No such object: '${id}'` });
-      return index;
-    };
-    const after = place('starting_after');
-    const before = place('ending_before');
-    const from = before === undefined ? (after ?? -1) + 1 : Math.max(0, before - limit);
-    const page = wanted.slice(from, before ?? from + limit);
-    const hasMore = before === undefined ? from + limit < wanted.length : from > 0;
-    return this.objects.list(url, page.map(draw), hasMore);
-  }
-
-  private found<Row>(row: Row | undefined, what: string, id: string, param = 'id'): Row {
-    if (row === undefined) throw new Refusal(404, { code: 'resource_missing', param, message: `No such ${what}: '${id}'` });
-    return row;
-  }
-}
-
-function within(seconds: number, { gt, gte, lt, lte }: Range): boolean {
-  return (
-    !(gt !== undefined && seconds <= gt) &&
-    !(gte !== undefined && seconds < gte) &&
-    !(lt !== undefined && seconds >= lt) &&
-    !(lte !== undefined && seconds > lte)
-  );
 }
 
 function lockTimeout(): Refusal {

@@ -1,38 +1,70 @@
 import { Controller, Logger } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
 import { inParts } from '#application/batcher';
-import { readCommand } from '#application/read-command';
+import { DisputeCommands, type DisputeCommandAnswer, type ReceivedDisputeCommand } from '#application/dispute-commands';
+import type { PartitionMark } from '#application/event-log';
+import { readDisputeCommand, readRefundCommand, type NoCommand } from '#application/read-command';
 import type { ReceivedBatch, ReceivedRecord } from '#application/received-batch';
 import { RefundCommands, type CommandAnswer, type ReceivedCommand, type UnreadableRecord } from '#application/refund-commands';
 import type { Code } from '#contracts/codes';
 import { topics } from '#contracts/topics';
+import type { Result } from '#domain/result';
 import { keptRecord } from '#messaging/dead-letter';
 import { KafkaBatch } from '#messaging/kafka-batch';
 
-interface Read {
+interface Read<C> {
   readonly record: ReceivedRecord;
-  readonly command: ReceivedCommand | UnreadableRecord;
+  readonly command: C | UnreadableRecord;
 }
+
+/** What one topic's commands are read by and decided by. */
+interface Desk<C> {
+  read(record: ReceivedRecord, ageMs: number): Result<C, NoCommand>;
+  decide(commands: readonly (C | UnreadableRecord)[], mark: PartitionMark): Promise<Answer[]>;
+}
+
+type Answer = CommandAnswer | DisputeCommandAnswer;
 
 /** One of these is a bad record; this many in a row are our own mistake, and the partition waits for a person. */
 const mostOffendersInARow = 5;
 
-/** Refund commands from Kafka: a batch of records is one transaction, together with the partition's next offset. */
+/** Commands from Kafka: a batch of records is one transaction, together with the partition's next offset. */
 @Controller()
 export class CommandsConsumer {
   private readonly logger = new Logger(CommandsConsumer.name);
-  private offenders = 0;
+  /** By topic. */
+  private readonly offenders = new Map<string, number>();
 
-  constructor(private readonly commands: RefundCommands) {}
+  constructor(
+    private readonly refunds: RefundCommands,
+    private readonly disputes: DisputeCommands,
+  ) {}
 
   @KafkaBatch(topics.refundCommands)
-  async take(@Payload() batch: ReceivedBatch): Promise<void> {
-    const read = batch.records.map((record): Read => ({ record, command: readRecord(batch, record) }));
-    const store = async (part: readonly Read[]): Promise<CommandAnswer[]> => {
+  aboutRefunds(@Payload() batch: ReceivedBatch): Promise<void> {
+    const { refunds } = this;
+    return this.take<ReceivedCommand>(batch, {
+      read: readRefundCommand,
+      decide: (commands, mark) => refunds.decide(commands, mark),
+    });
+  }
+
+  @KafkaBatch(topics.disputeCommands)
+  aboutDisputes(@Payload() batch: ReceivedBatch): Promise<void> {
+    const { disputes } = this;
+    return this.take<ReceivedDisputeCommand>(batch, {
+      read: readDisputeCommand,
+      decide: (commands, mark) => disputes.decide(commands, mark),
+    });
+  }
+
+  private async take<C extends ReceivedCommand | ReceivedDisputeCommand>(batch: ReceivedBatch, desk: Desk<C>): Promise<void> {
+    const read = batch.records.map((record): Read<C> => ({ record, command: readRecord(batch, record, desk) }));
+    const store = async (part: readonly Read<C>[]): Promise<Answer[]> => {
       const last = part.at(-1);
       if (last === undefined) return [];
       const mark = batch.markThrough(last.record.offset);
-      const answers = await this.commands.decide(
+      const answers = await desk.decide(
         part.map(({ command }) => command),
         mark,
       );
@@ -41,16 +73,17 @@ export class CommandsConsumer {
     };
     const answers = await inParts(
       read,
-      async (part) => this.fine(await store(part)),
+      async (part) => this.fine(batch, await store(part)),
       async (offender, error) => {
-        this.offenders += 1;
+        const offenders = (this.offenders.get(batch.topic) ?? 0) + 1;
+        this.offenders.set(batch.topic, offenders);
         const { record } = offender;
         const at = `${batch.topic}[${batch.partition}] offset ${record.offset}`;
         this.logger.error(
           `the record at ${at} cannot be handled: ${textOf(error)}`,
           Error.isError(error) ? error.stack : undefined,
         );
-        if (this.offenders > mostOffendersInARow) throw error;
+        if (offenders > mostOffendersInARow) throw error;
         const known =
           'unreadable' in offender.command ? offender.command : { source: offender.command.source, id: offender.command.key };
         const letter = unreadable(batch, record, 'internal', textOf(error), known);
@@ -59,21 +92,21 @@ export class CommandsConsumer {
         return answer;
       },
     );
-    const count = (kind: CommandAnswer['kind']) => answers.filter((answer) => answer.kind === kind).length;
+    const count = (kind: Answer['kind']) => answers.filter((answer) => answer.kind === kind).length;
     this.logger.log(
       `${batch.topic}[${batch.partition}] through offset ${read.at(-1)?.record.offset}: ` +
         `${count('accepted')} taken, ${count('refused')} refused, ${count('buried')} to the dead letters`,
     );
   }
 
-  private fine(answers: CommandAnswer[]): CommandAnswer[] {
-    this.offenders = 0;
+  private fine(batch: ReceivedBatch, answers: Answer[]): Answer[] {
+    this.offenders.delete(batch.topic);
     return answers;
   }
 }
 
-function readRecord(batch: ReceivedBatch, record: ReceivedRecord): ReceivedCommand | UnreadableRecord {
-  const read = readCommand(record, Date.now() - record.timestamp.getTime());
+function readRecord<C>(batch: ReceivedBatch, record: ReceivedRecord, desk: Desk<C>): C | UnreadableRecord {
+  const read = desk.read(record, Date.now() - record.timestamp.getTime());
   return read.ok ? read.value : unreadable(batch, record, read.error.code, read.error.detail, read.error);
 }
 

@@ -6,6 +6,7 @@ import { EventLog } from '#application/event-log';
 import { RunOperations } from '#application/run-operations';
 import { Providers } from '#application/providers';
 import { beginSweeps } from '#application/sweeps';
+import { WatchDeadlines } from '#application/watch-deadlines';
 import { Wake } from '#application/wake';
 import { Loop } from './loop.js';
 
@@ -23,6 +24,7 @@ export class Work implements OnApplicationBootstrap, BeforeApplicationShutdown {
     private readonly log: EventLog,
     private readonly deliveries: HandleDeliveries,
     private readonly operations: RunOperations,
+    private readonly deadlines: WatchDeadlines,
     private readonly book: Book,
     private readonly providers: Providers,
   ) {}
@@ -45,6 +47,7 @@ export class Work implements OnApplicationBootstrap, BeforeApplicationShutdown {
         this.wake,
       ),
       operations,
+      new Loop({ name: 'watching deadlines', round: () => this.deadlines.round(100), on: null, pollMs: 2_000 }, this.wake),
     ];
     // Another worker may begin them at the same moment; whoever comes second finds them there.
     let begun = false;

@@ -1,12 +1,16 @@
 import { Logger, Module, type DynamicModule } from '@nestjs/common';
 import { Book } from '#application/book';
 import { Deliveries, HandleDeliveries } from '#application/deliveries';
+import { DisputeCommands } from '#application/dispute-commands';
+import { DisputeWatch } from '#application/dispute-watch';
+import { EvidenceFiles } from '#application/evidence-files';
 import { OperationQueue } from '#application/operations';
 import { Providers } from '#application/providers';
 import { RecordAnswers } from '#application/record-answers';
 import { RefundCommands } from '#application/refund-commands';
 import { RunOperations } from '#application/run-operations';
 import type { Pause } from '#application/sending';
+import { WatchDeadlines } from '#application/watch-deadlines';
 import { deadLetterTopic, topics } from '#contracts/topics';
 import { MessagingModule } from '#messaging/messaging.module';
 import { ServiceModule } from '../../service.module.js';
@@ -15,7 +19,15 @@ import { CommandsConsumer } from './commands.consumer.js';
 import { Work } from './work.js';
 
 /** Everything that a topic of ours is relayed from. */
-const relayed = [topics.refundEvents, topics.refundOutcomes, topics.refundability, deadLetterTopic(topics.refundCommands)];
+const relayed = [
+  topics.refundEvents,
+  topics.refundOutcomes,
+  topics.disputeEvents,
+  topics.disputeOutcomes,
+  topics.refundability,
+  deadLetterTopic(topics.refundCommands),
+  deadLetterTopic(topics.disputeCommands),
+];
 
 /** The lease is well above the longest call, so that a call has ended before its operation can be taken over. */
 const running = { atOnce: 128, leaseMs: 30_000 };
@@ -36,6 +48,7 @@ export class WorkerModule {
           useFactory: (book: Book, providers: Providers, { admission }: Settings) =>
             new RefundCommands(book, providers, admission),
         },
+        { provide: DisputeCommands, inject: [Book], useFactory: (book: Book) => new DisputeCommands(book) },
         {
           provide: HandleDeliveries,
           inject: [Deliveries, Book, Providers],
@@ -44,11 +57,24 @@ export class WorkerModule {
         },
         {
           provide: RunOperations,
-          inject: [OperationQueue, Book, Providers, Settings],
-          useFactory: (queue: OperationQueue, book: Book, providers: Providers, { callMs }: Settings) => {
-            const recorder = new RecordAnswers(book, providers);
-            return new RunOperations(queue, book, providers, recorder, { ...running, callMs, bounds }, logOf('Operations'));
+          inject: [OperationQueue, Book, Providers, EvidenceFiles, Settings],
+          useFactory: (
+            queue: OperationQueue,
+            book: Book,
+            providers: Providers,
+            files: EvidenceFiles,
+            { callMs, disputes }: Settings,
+          ) => {
+            const recorder = new RecordAnswers(book, providers, disputes.terms);
+            const settings = { ...running, callMs, bounds };
+            return new RunOperations(queue, book, providers, files, recorder, settings, logOf('Operations'));
           },
+        },
+        {
+          provide: WatchDeadlines,
+          inject: [DisputeWatch, Book, Settings],
+          useFactory: (watch: DisputeWatch, book: Book, { disputes }: Settings) =>
+            new WatchDeadlines(watch, book, disputes.terms, disputes.policy, logOf('Deadlines')),
         },
       ],
     };

@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import { addPaymentRead, addRefundRead } from '#application/admission';
 import { inParts } from '#application/batcher';
+import { addDisputeRead, addWarningRead } from '#application/dispute-operations';
 import type { Book } from '#application/book';
-import type { Disposition, PaymentName, ProviderRefundName, Want } from '#application/kept';
+import type { Disposition, PaymentName, ProviderDisputeName, ProviderRefundName, Want } from '#application/kept';
 import type { WorkingSet } from '#application/working-set';
 import { paymentName } from '#application/names';
 import { priorities } from '#application/operations';
@@ -128,10 +129,20 @@ export class HandleDeliveries {
     const aliases: PaymentName[] = [];
     const refunds: string[] = [];
     const providerRefunds: ProviderRefundName[] = [];
+    const providerDisputes: ProviderDisputeName[] = [];
+    const warnings: ProviderDisputeName[] = [];
     for (const { delivery, received } of part) {
       const { account, provider } = delivery;
       const notice = received?.notice;
       if (notice === undefined || notice.about === 'nothing' || notice.about === 'others') continue;
+      if (notice.about === 'dispute') {
+        providerDisputes.push({ account, provider, id: notice.providerDisputeId });
+        continue;
+      }
+      if (notice.about === 'warning') {
+        warnings.push({ account, provider, id: notice.providerWarningId });
+        continue;
+      }
       const name = notice.payment === null ? [] : [paymentName(this.providers, account, provider, notice.payment)];
       if (notice.about === 'payment' && !notice.readUnheard) aliases.push(...name);
       else payments.push(...name);
@@ -139,7 +150,7 @@ export class HandleDeliveries {
       providerRefunds.push({ account, provider, id: notice.providerRefundId });
       if (notice.refundId !== null) refunds.push(notice.refundId);
     }
-    return { payments, aliases, refunds, providerRefunds };
+    return { payments, aliases, refunds, providerRefunds, providerDisputes, warnings };
   }
 }
 
@@ -170,6 +181,9 @@ function disposeKnown(set: WorkingSet, { delivery, received }: Received): boolea
       const payment = set.paymentCalled(name);
       return notice.claim !== null && areKnown(payment, notice.claim) && dispose('stale', 'its totals are known already');
     }
+    case 'dispute':
+    case 'warning':
+      return false;
     case 'refund': {
       const { claim } = notice;
       const refund = refundOf(set, delivery, notice);
@@ -186,6 +200,15 @@ function haveRead(set: WorkingSet, { delivery, received }: Received): void {
   if (notice === undefined || notice.about === 'nothing' || notice.about === 'others') return;
   const awaitReading = (operationId: string, refundId: string | null, disputeId: string | null = null) =>
     set.disposeDelivery({ id, disposition: null, detail: null, operationId, refundId, disputeId });
+
+  if (notice.about === 'dispute') {
+    const { providerDisputeId } = notice;
+    const dispute = set.disputes.called({ account, provider, id: providerDisputeId });
+    const [disputeId, paymentKey] = [dispute?.id ?? null, dispute?.paymentKey ?? null];
+    const read = { account, provider, providerDisputeId, disputeId, paymentKey };
+    return awaitReading(addDisputeRead(set, read, set.now, priorities.noticeRead), null, disputeId);
+  }
+  if (notice.about === 'warning') return awaitReading(addWarningRead(set, account, provider, notice.providerWarningId), null);
 
   const refund = notice.about === 'refund' ? refundOf(set, delivery, notice) : undefined;
   if (notice.about === 'refund' && (refund !== undefined || notice.payment === null)) {

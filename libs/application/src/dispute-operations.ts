@@ -46,7 +46,32 @@ export function addStage(set: WorkingSet, dispute: Dispute, version: number): Op
   });
 }
 
-const stageKey = ({ id }: Dispute, version: number) => `dispute:${id}:stage:${version}`;
+export const stageKey = ({ id }: Dispute, version: number) => `dispute:${id}:stage:${version}`;
+
+/** Sends what was decided, behind whatever is being prepared for it. What was only staged need not be any more. */
+export function addDecision(set: WorkingSet, dispute: Dispute): Operation {
+  for (const { id, kind, leaseUntil } of set.openOperationsOfDispute(dispute.id)) {
+    const isUnderWay = leaseUntil !== null && leaseUntil > set.now;
+    if (kind !== 'evidence.stage' || isUnderWay) continue;
+    set.changeOperation(id, { state: 'dropped', doneAt: set.now, result: 'all of it is sent now' });
+  }
+  return set.addOperation({
+    ...sent(dispute),
+    kind: dispute.decision?.kind === 'accept' ? 'dispute.accept' : 'dispute.submit',
+    target: dispute.id,
+    key: decisionKey(dispute),
+    attempt: dispute.attempt,
+    runAt: set.now,
+    priority: priorities.due,
+  });
+}
+
+/** The idempotency key of what is decided now: one per round, version and attempt; null where nothing is to be sent. */
+export function decisionKey({ id, round, decision, attempt }: Dispute): string | null {
+  if (decision === null || decision.kind === 'let_pass') return null;
+  const version = decision.version === null ? '' : `:${decision.version}`;
+  return `dispute:${id}:${round}:${decision.kind}${version}:${attempt}`;
+}
 
 /** Reads a dispute at its provider, at a time; one reading serves all who wait. */
 export function addDisputeRead(
@@ -68,4 +93,11 @@ export function addDisputeRead(
     priority,
   } as const;
   return set.addRead(wanted).id;
+}
+
+/** Reads a bank's early warning at its provider. */
+export function addWarningRead(set: WorkingSet, account: string, provider: string, target: string): string {
+  const nothing = { refundId: null, disputeId: null, paymentKey: null };
+  const wanted = { account, provider, kind: 'warning.read', target, ...nothing } as const;
+  return set.addRead({ ...wanted, runAt: set.now, priority: priorities.noticeRead }).id;
 }

@@ -91,6 +91,12 @@ export class DisputeSet {
     return this.packets.get(packetKey({ disputeId, round, version }));
   }
 
+  /** All that names files of a dispute: its draft, and its packets. */
+  holdersOf(disputeId: string): (Draft | Packet)[] {
+    const packets = [...this.packets.values()].filter((packet) => packet.disputeId === disputeId);
+    return [this.draft(disputeId), ...packets];
+  }
+
   warning(name: ProviderDisputeName): FraudWarning | undefined {
     return this.warnings.get(nameOf(name, name.id));
   }

@@ -1,5 +1,5 @@
-/** Who wakes up about deadlines. */
+/** Finds the disputes for which a reminder, a policy or a missed deadline is due. */
 export abstract class DisputeWatch {
-  /** Ids of disputes whose alarm is due, the one that has waited longest first. */
+  /** Up to `limit` ids, by the database's clock, the longest due first. */
   abstract due(limit: number): Promise<string[]>;
 }

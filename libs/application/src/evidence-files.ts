@@ -1,5 +1,5 @@
-/** The bytes of evidence. The book keeps what is known about a file and never loads these. */
+/** The bytes of evidence, which the book keeps and never loads. */
 export abstract class EvidenceFiles {
-  /** Also of a file that was taken out since, because a packet may name it; null where there is none. */
+  /** Null when there is no such file. */
   abstract bytes(fileId: string): Promise<Buffer | null>;
 }

@@ -137,7 +137,8 @@ export function balance(payment: Payment): PaymentBalance {
     disputed: Number(payment.disputed),
     lost: Number(payment.lost),
     available: Number(available(payment)),
-    overdrawn: overdrawn(payment),
+    // What was captured is not known before the first reading.
+    overdrawn: payment.readAt !== null && overdrawn(payment),
     basis: payment.basis,
     readAt: time(payment.readAt),
   };

@@ -23,6 +23,19 @@ export function discoveredId(account: string, provider: string, providerRefundId
   return refundIdOf(uuid5(JSON.stringify([account, provider, providerRefundId]), REDRESS));
 }
 
+/** A dispute's id, from the provider's: whoever hears of it first makes the same. */
+export function disputeId(account: string, provider: string, providerDisputeId: string): string {
+  return ourId('dp', [account, provider, 'dispute', providerDisputeId]);
+}
+
+/** The id of an early fraud warning. */
+export function warningId(account: string, provider: string, providerWarningId: string): string {
+  return ourId('fw', [account, provider, 'warning', providerWarningId]);
+}
+
+const ourId = (prefix: string, name: readonly string[]) =>
+  `${prefix}_${uuid5(JSON.stringify(name), REDRESS).replaceAll('-', '')}`;
+
 /** A payment as a caller or a provider names it, ready to be wanted from the book. */
 export function paymentName(providers: Providers, account: string, provider: string, name: string): PaymentName {
   const own = providers.refundsOf(account, provider)?.isOwnName(name) ?? false;

@@ -1,4 +1,6 @@
 import type { Scope } from '#application/sending';
+import type { Dispute } from '#domain/dispute/dispute';
+import type { Draft, Packet } from '#domain/dispute/evidence';
 import type { Payment } from '#domain/payment/payment';
 import type { CallLimits } from '#domain/ports/refund-provider';
 import type { Refund, RefundReport } from '#domain/refund/refund';
@@ -24,11 +26,6 @@ export const operationKinds = [
   'dispute.accept',
 ] as const;
 export type OperationKind = (typeof operationKinds)[number];
-
-/** What is done once and for all. Whoever runs it commits its beginning with what it is about; all else counts as begun once it is claimed. */
-export const irrevocableKinds = ['refund.send', 'dispute.submit', 'dispute.accept'] as const satisfies readonly OperationKind[];
-
-export const isIrrevocable = (kind: OperationKind): boolean => irrevocableKinds.some((each) => each === kind);
 
 /**
  * One thing to send to or read from a provider: evidence, recovery point and queue in a row. The refunds of one payment stand in one lane,
@@ -86,6 +83,10 @@ export interface Sweep {
   readonly after: string | null;
 }
 
+/** What cannot be undone: its beginning is committed on its own before the provider hears of it. */
+export const isBegunFirst = (kind: OperationKind): boolean =>
+  kind === 'refund.send' || kind === 'dispute.submit' || kind === 'dispute.accept';
+
 /** Whether it is still to be done, be it after a person has mended what keeps it. */
 export const isOpen = (operation: Operation): boolean => operation.state === 'open' || operation.state === 'parked';
 
@@ -96,17 +97,20 @@ export const readFirst = 'its payment is read first';
 export const searchOf = (payment: Payment) =>
   ({ kind: 'refund.find', target: payment.name, leaseUntil: null, priority: priorities.waitingRead }) as const;
 
-/** Who goes first when more is due than can be called: what waits for an answer, then sends, then polls. */
-export const priorities = { send: 10, waitingRead: 20, noticeRead: 30, poll: 40 } as const;
+/** Who goes first when more is due than can be called: what has a deadline, then sends, what waits for an answer, and polls. */
+export const priorities = { due: 5, send: 10, waitingRead: 20, noticeRead: 30, poll: 40 } as const;
 
-/** An operation whose call has begun; with its refund and payment as they stood then, where it sends. */
+/** An operation whose call has begun; with what it sends as that stood then. */
 export interface Claimed {
   readonly operation: Operation;
   readonly refund: Refund | null;
   readonly payment: Payment | null;
+  /** Of an operation about a dispute: its evidence is the packet where it submits, else the draft. */
+  readonly dispute: Dispute | null;
+  readonly evidence: Packet | Draft | null;
 }
 
-export interface ParkedOperation extends Pick<Operation, 'id' | 'refundId'> {
+export interface ParkedOperation extends Pick<Operation, 'id' | 'refundId' | 'disputeId'> {
   readonly ordinal: bigint;
 }
 

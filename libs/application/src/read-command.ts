@@ -1,10 +1,12 @@
+import type { ReceivedDisputeCommand } from '#application/dispute-commands';
 import { commandId } from '#application/names';
-import type { ReceivedCommand } from '#application/refund-commands';
+import type { CommandHead, ReceivedCommand } from '#application/refund-commands';
 import { readCloudEvent, type KafkaRecord } from '#contracts/cloud-event';
 import type { Code } from '#contracts/codes';
+import { disputeCommands } from '#contracts/dispute-commands';
 import type { Class } from '#contracts/fields';
 import { readBody } from '#contracts/read-body';
-import { refundCommands, type RefundCommand, type RefundCommandType } from '#contracts/refund-commands';
+import { refundCommands } from '#contracts/refund-commands';
 import { err, ok, type Result } from '#domain/result';
 
 /** Why a record is no command, with what could still be read of who sent it. */
@@ -15,20 +17,33 @@ export interface NoCommand {
   readonly source: string | null;
 }
 
-const types = Object.keys(refundCommands) as RefundCommandType[];
+/** Reads a record of the topic of refunds' commands, whether it has just come or lay among the dead letters. */
+export function readRefundCommand(record: KafkaRecord, ageMs: number): Result<ReceivedCommand, NoCommand> {
+  return read(record, ageMs, refundCommands) as Result<ReceivedCommand, NoCommand>;
+}
 
-/** Reads a record of the commands topic, whether it has just come or lay among the dead letters. */
-export function readCommand(record: KafkaRecord, ageMs: number): Result<ReceivedCommand, NoCommand> {
-  const envelope = readCloudEvent(record, types);
+/** The same of the topic of disputes' commands. */
+export function readDisputeCommand(record: KafkaRecord, ageMs: number): Result<ReceivedDisputeCommand, NoCommand> {
+  return read(record, ageMs, disputeCommands) as Result<ReceivedDisputeCommand, NoCommand>;
+}
+
+function read(
+  record: KafkaRecord,
+  ageMs: number,
+  commands: Readonly<Record<string, Class>>,
+): Result<CommandHead & { readonly type: string; readonly body: object }, NoCommand> {
+  const envelope = readCloudEvent(record, Object.keys(commands));
   if (!envelope.ok) return err(envelope);
   const { id: key, source, type, data, correlationid: correlationId, traceparent } = envelope.event;
-  const read = readBody<RefundCommand>(refundCommands[type] as Class<RefundCommand>, data);
-  if (!read.ok) {
-    const detail = read.errors.map((error) => error.message).join('; ');
-    return err({ code: read.code, detail, id: key, source });
+  const definition = commands[type];
+  if (definition === undefined) throw new Error(`there is no command ${type}`);
+  const parsed = readBody(definition, data);
+  if (!parsed.ok) {
+    const detail = parsed.errors.map((error) => error.message).join('; ');
+    return err({ code: parsed.code, detail, id: key, source });
   }
-  const body = read.value;
-  const account = 'account' in body ? body.account : 'default';
+  const body = parsed.value;
+  const account = 'account' in body ? String(body.account) : 'default';
   const uuid = commandId(account, 'kafka', source, key);
   return ok({ uuid, account, door: 'kafka', source, key, type, body, correlationId, traceparent, ageMs });
 }

@@ -4,39 +4,50 @@
  */
 import { addPaymentRead, addRefundRead, addSend, admitWaiting } from '#application/admission';
 import type { Book } from '#application/book';
-import type { Cause, Disposition, KeptCall, PaymentName, ProviderRefundName, Want } from '#application/kept';
+import type { Cause, KeptCall, PaymentName, ProviderRefundName, Want } from '#application/kept';
 import type { WorkingSet } from '#application/working-set';
 import { discoveredId, isRefundId, paymentName } from '#application/names';
-import { isOpen, priorities, readFirst, searchOf, type Claimed, type Operation, type Refusal } from '#application/operations';
-import { nextSweep } from '#application/sweeps';
+import { priorities, readFirst, type Claimed } from '#application/operations';
+import { RecordDisputes, type DisputeAnswered } from '#application/record-disputes';
+import { askAPerson, triesBeforeAPersonLooks, Turn } from '#application/turn';
 import type { Providers } from '#application/providers';
 import type { ListAnswer } from '#domain/ports/refund-list';
-import type { FoundRefund, NoAnswer, PaymentAnswer, ReadAnswer, SendAnswer } from '#domain/ports/refund-provider';
+import type { FoundRefund, PaymentAnswer, ReadAnswer, SendAnswer } from '#domain/ports/refund-provider';
+import type { DisputeTerms } from '#domain/dispute/dispute';
 import { recordAbsence, recordFacts, room, type Payment } from '#domain/payment/payment';
-import {
-  discovered,
-  isKnown,
-  recordReport,
-  startOver,
-  type Attention,
-  type Refund,
-  type RefundReport,
-} from '#domain/refund/refund';
+import { discovered, isKnown, recordReport, startOver, type Refund, type RefundReport } from '#domain/refund/refund';
 
 /** An operation's call that has come back, or has not in time. */
-export type Answered = { readonly claimed: Claimed; readonly calls: readonly KeptCall[] } & (
+export type Answered = { readonly claimed: Claimed; readonly calls: readonly KeptCall[] } & (RefundAnswered | DisputeAnswered);
+
+type RefundAnswered =
   | { readonly kind: 'refund.send'; readonly answer: SendAnswer }
   | { readonly kind: 'refund.read'; readonly answer: ReadAnswer }
   | { readonly kind: 'payment.read' | 'refund.find'; readonly answer: PaymentAnswer }
-  | { readonly kind: 'refunds.list'; readonly answer: ListAnswer }
-);
+  | { readonly kind: 'refunds.list'; readonly answer: ListAnswer };
+
+const isAboutDispute = (answered: Answered): answered is Answered & DisputeAnswered => disputeKinds.has(answered.kind);
+const disputeKinds: ReadonlySet<Answered['kind']> = new Set<DisputeAnswered['kind']>([
+  'dispute.read',
+  'disputes.list',
+  'warning.read',
+  'evidence.upload',
+  'evidence.stage',
+  'dispute.submit',
+  'dispute.accept',
+]);
 
 export class RecordAnswers {
+  private readonly disputes: RecordDisputes;
+
   constructor(
     private readonly book: Book,
     private readonly providers: Providers,
+    terms: DisputeTerms,
     private readonly chance: () => number = Math.random,
-  ) {}
+  ) {
+    this.disputes = new RecordDisputes(providers, terms);
+  }
 
   async record(answers: readonly Answered[]): Promise<void> {
     await this.book.transact(this.wantFor(answers), (set) => {
@@ -49,7 +60,11 @@ export class RecordAnswers {
     const aliases: PaymentName[] = [];
     const refunds: string[] = [];
     const providerRefunds: ProviderRefundName[] = [];
-    for (const { claimed, kind, answer } of answers) {
+    const aboutDisputes = answers.filter(isAboutDispute);
+    let disputesOfPayments = false;
+    for (const answered of answers) {
+      if (isAboutDispute(answered)) continue;
+      const { claimed, kind, answer } = answered;
       const { account, provider, target, refundId } = claimed.operation;
       if (refundId !== null) refunds.push(refundId);
       const want = (found: FoundRefund) => {
@@ -65,8 +80,10 @@ export class RecordAnswers {
       } else if (kind === 'payment.read' || kind === 'refund.find') {
         payments.push(name(target));
         if (answer.kind !== 'found') continue;
+        disputesOfPayments = true;
         payments.push(name(answer.facts.name));
         aliases.push(...answer.facts.aliases.map(name));
+        payments.push(...(answer.disputes ?? []).flatMap(({ payment }) => (payment === null ? [] : [name(payment)])));
         answer.refunds.forEach(want);
       } else if (kind === 'refund.read') {
         providerRefunds.push({ account, provider, id: target });
@@ -78,7 +95,10 @@ export class RecordAnswers {
       }
     }
     const operations = answers.map(({ claimed }) => claimed.operation.id);
-    return { payments, aliases, refunds, providerRefunds, operations, waiting: true };
+    const want: Want = { payments, aliases, refunds, providerRefunds, operations, waiting: true, disputesOfPayments };
+    if (aboutDisputes.length === 0) return want;
+    const more = this.disputes.wantFor(aboutDisputes);
+    return { ...want, ...more, payments: [...payments, ...(more.payments ?? [])] };
   }
 
   private recordOne(set: WorkingSet, answered: Answered): void {
@@ -86,6 +106,7 @@ export class RecordAnswers {
     const operation = set.operation(answered.claimed.operation.id);
     if (operation === undefined) throw new Error(`operation ${answered.claimed.operation.id} was not loaded`);
     const turn = new Turn(set, operation, answered.claimed.operation.fence, this.chance);
+    if (isAboutDispute(answered)) return this.disputes.record(set, turn, answered);
     switch (answered.kind) {
       case 'refund.send':
         return this.sent(set, turn, answered.answer);
@@ -115,6 +136,8 @@ export class RecordAnswers {
       return turn.judgeAgain(refusal);
     }
     const after = this.believe(set, before, answer.report, cause);
+    // A dispute that we have not heard of yet.
+    if (refusal?.code === 'payment_disputed') addPaymentRead(set, payment);
     if (says === 'unknown') {
       if (operation.tries >= triesBeforeAPersonLooks) askAPerson(set, after, 'outcome_unknown', cause);
       // The same key may bring the same broken answer for a day (a saved 500), while the payment's list shows what there is.
@@ -176,6 +199,10 @@ export class RecordAnswers {
     set.setPayment(recordFacts(payment, facts));
     let changed = payment.captured !== facts.captured || payment.refusal?.code !== facts.refusal?.code;
     for (const found of answer.refunds) changed = this.take(set, set.payment(payment.key), found, cause).changed || changed;
+    for (const report of answer.disputes ?? []) this.disputes.take(set, account, provider, report, cause);
+    set.disputes.recount(payment.key);
+    // What has gone back meanwhile belongs into the answer to a claim for it.
+    if (changed) this.disputes.lookAgain(set, payment.key);
     admitWaiting(set, payment.key, cause, this.providers);
     const next = set.headOf(`refunds:${payment.key}`);
     if (next?.result === readFirst) set.changeOperation(next.id, { runAt: set.now });
@@ -304,122 +331,6 @@ export class RecordAnswers {
   }
 }
 
-/** One operation's own columns, steered only by who still holds it: a late answer is believed, but moves no operation that was taken over. */
-class Turn {
-  readonly cause: Cause;
-  /** Whether this worker still steers the operation. */
-  readonly held: boolean;
-
-  constructor(
-    private readonly set: WorkingSet,
-    readonly operation: Operation,
-    fence: bigint,
-    private readonly chance: () => number,
-  ) {
-    this.cause = { causationId: operation.id };
-    this.held = operation.fence === fence;
-  }
-
-  done(result: string): void {
-    if (this.set.operation(this.operation.id)?.state === 'done') return this.change({ leaseUntil: null });
-    // Asked for once more while this reading was under way: what it saw may be older than the question.
-    if (this.operation.again) return this.change({ again: false, leaseUntil: null, runAt: this.set.now, result });
-    this.change({ state: 'done', doneAt: this.set.now, leaseUntil: null, result });
-  }
-
-  again(delayMs: number, result: string): void {
-    const later = this.operation.again ? this.set.now : new Date(this.set.now.getTime() + delayMs);
-    this.change({ again: false, leaseUntil: null, runAt: later, result });
-  }
-
-  /**
-   * Half a second doubling to five minutes, with the last third left to chance so that what failed together does not return together.
-   */
-  later(result: string): void {
-    const delay = Math.min(300 * second, 500 * 2 ** Math.min(this.operation.tries, 12));
-    this.again(delay * (0.67 + this.chance() * 0.33), result);
-  }
-
-  noAnswer(answer: NoAnswer): void {
-    if (answer.kind === 'later' && answer.limit !== 'rate') return this.later(answer.why);
-    // Nothing was done with the key; where no earlier send is in doubt, its life has not begun.
-    const { firstSentAt, lastSentAt, kind } = this.operation;
-    if (kind === 'refund.send' && firstSentAt?.getTime() === lastSentAt?.getTime()) this.change({ firstSentAt: null });
-    if (answer.kind === 'parked') return this.park(answer.why, 'operation_parked');
-    // How fast to come back after a limit is the limiter's affair, for the account as a whole.
-    this.again(second * (0.5 + this.chance()), answer.why);
-  }
-
-  /** Nothing is sent under its key any more: the same operation looks for what became of it. */
-  findOut(why: string, delayMs: number): void {
-    if (this.operation.kind === 'refund.send') this.turnInto({ result: why, runAt: this.set.later(delayMs) });
-  }
-
-  /** The provider saw less room than we did: the payment is read, and what it then shows decides. */
-  judgeAgain(refusal: Refusal): void {
-    if (this.operation.kind === 'refund.send') this.turnInto({ result: refusal.code, refusal, runAt: this.set.now });
-  }
-
-  lookAgain(listings: number, delayMs: number): void {
-    this.change({ listings });
-    this.again(delayMs, `looked for, and not found ${listings} times since its key is over`);
-  }
-
-  leaveToAPerson(why: string): void {
-    this.park(why, 'outcome_unknown');
-  }
-
-  /** A page that cannot be had time and again may begin where nothing is any more: the walk begins anew. */
-  unread(why: string): void {
-    const { sweep, tries } = this.operation;
-    if (sweep !== null && tries % triesBeforeAPersonLooks === 0) this.change({ sweep: { ...sweep, after: null } });
-    this.later(why);
-  }
-
-  /** The next page now; after the last one the next sweep, from a little before this one began. */
-  swept(next: string | null): void {
-    const { sweep, target } = this.operation;
-    if (sweep === null || !this.held) return;
-    if (next !== null) {
-      this.change({ sweep: { ...sweep, after: next }, tries: 0 });
-      return this.again(0, 'under way');
-    }
-    const following = nextSweep(target, sweep, this.set.now);
-    this.change({ sweep: following, tries: 0 });
-    this.again(Date.parse(following.begunAt) - this.set.now.getTime(), 'through');
-  }
-
-  private turnInto(change: Partial<Operation>): void {
-    const refund = this.set.kept(this.operation.target).refund;
-    this.change({ ...searchOf(this.set.payment(refund.paymentKey)), ...change });
-  }
-
-  private park(why: string, attention: Attention): void {
-    if (!this.held || !isOpen(this.operation)) return;
-    this.change({ state: 'parked', leaseUntil: null, result: why });
-    const { refundId, lane } = this.operation;
-    const refund = refundId === null || lane === null ? undefined : this.set.refund(refundId);
-    if (refund !== undefined) askAPerson(this.set, refund, attention, this.cause);
-  }
-
-  /** Deliveries that waited for this reading. When it is to be repeated, or was taken over, the next one disposes of them. */
-  dispose(disposition: Disposition, detail: string, refundId: string | null): void {
-    const operationId = this.operation.id;
-    if (this.held && !this.operation.again)
-      this.set.disposeAnswered({ operationId, disposition, detail, refundId, disputeId: null });
-  }
-
-  /** What a notice is about is not there for us; of a refund that we know that is news. */
-  disposeAbsent(foreign: string | undefined, absent: string, refundId: string | null): void {
-    if (foreign !== undefined) this.dispose('foreign', foreign, refundId);
-    else this.dispose(refundId === null ? 'unknown' : 'applied', absent, refundId);
-  }
-
-  private change(change: Partial<Operation>): void {
-    if (this.held) this.set.changeOperation(this.operation.id, change);
-  }
-}
-
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
@@ -430,15 +341,6 @@ const listingsThatProve = 3;
 
 /** The provider saw less to refund than we did. */
 const overAmount: ReadonlySet<string> = new Set(['amount_exceeds_available', 'nothing_left_to_refund']);
-
-/** Some two minutes. What nobody can tell by then is tried on, and shown to a person as well. */
-const triesBeforeAPersonLooks = 8;
-
-/** Says why a person should look, unless something says so already. */
-export function askAPerson(set: WorkingSet, refund: Refund, attention: Attention, cause: Cause): void {
-  if (refund.attention !== null) return;
-  set.record(refund.id, [{ type: 'attention_needed', at: set.now, changes: { attention } }], cause);
-}
 
 type Read = Extract<PaymentAnswer, { kind: 'found' | 'absent' }>;
 

@@ -6,7 +6,7 @@
 import type { Book } from '#application/book';
 import type { Cause, Origin, PaymentName, ProviderRefundName, Want } from '#application/kept';
 import type { WorkingSet } from '#application/working-set';
-import { paymentKey as kafkaKey } from '#contracts/topics';
+import { paymentKey as kafkaKey, topics } from '#contracts/topics';
 import { codes, type Code } from '#contracts/codes';
 import {
   providers,
@@ -24,20 +24,24 @@ import type { Providers } from '#application/providers';
 import { steer } from '#application/steering';
 import { claimed, requested, type Refund } from '#domain/refund/refund';
 
-/** A command that could be read, with who sent it. */
-export interface ReceivedCommand {
+/** Who sent a command, and where it came in. */
+export interface CommandHead {
   /** From `commandId`. */
   readonly uuid: string;
   readonly account: string;
   readonly door: 'http' | 'kafka';
   readonly source: string;
   readonly key: string;
-  readonly type: RefundCommandType;
-  readonly body: RefundCommand;
   readonly correlationId: string | null;
   readonly traceparent: string | null;
   /** How long ago it was sent, where the door can tell. */
   readonly ageMs?: number;
+}
+
+/** A command about refunds that could be read. */
+export interface ReceivedCommand extends CommandHead {
+  readonly type: RefundCommandType;
+  readonly body: RefundCommand;
 }
 
 /** A record that is no command: its bytes go to the dead letters, and where it can be told who sent it, its sender hears of it. */
@@ -263,14 +267,16 @@ function tellOutcome(
 }
 
 /** Sets a record aside with its bytes; its sender, where it can be told, hears that it was rejected. */
-function bury(set: WorkingSet, record: UnreadableRecord): CommandAnswer {
+export function bury(set: WorkingSet, record: UnreadableRecord): { readonly kind: 'buried'; readonly deadLetterId: string } {
   const { topic, partition, offset, key, value, headers, code, detail, source, id } = record;
   const deadLetterId = set.addDeadLetter({ topic, partition, offset, key, value, headers, code, detail }, `${topic}.dlq`);
   if (source !== null && id !== null) {
     set.tellCommandOutcome(
       { account: 'default', source, id, correlationId: null, traceparent: null },
-      { kind: 'rejected', key: `${source}:${id}`, code, detail },
+      { kind: 'rejected', topic: outcomesOf(topic), key: `${source}:${id}`, code, detail },
     );
   }
   return { kind: 'buried', deadLetterId };
 }
+
+const outcomesOf = (topic: string) => (topic === topics.disputeCommands ? topics.disputeOutcomes : topics.refundOutcomes);

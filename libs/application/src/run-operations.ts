@@ -22,9 +22,11 @@ import {
   type OperationQueue,
 } from '#application/operations';
 import { countSend, isSameAccount, type Pause, type SendingBounds } from '#application/sending';
+import { askAboutDispute, beginAboutDisputes } from '#application/send-disputes';
+import type { EvidenceFiles } from '#application/evidence-files';
 import type { Providers } from '#application/providers';
 import { unknown, type Answered, type RecordAnswers } from '#application/record-answers';
-import type { CallContext, CallTrace, PaymentAnswer, ReadAnswer, RefundProvider } from '#domain/ports/refund-provider';
+import type { CallContext, CallTrace, RefundProvider } from '#domain/ports/refund-provider';
 import { recordReport, submit, type Refund } from '#domain/refund/refund';
 
 export interface RunnerSettings {
@@ -60,6 +62,7 @@ export class RunOperations {
     private readonly queue: OperationQueue,
     private readonly book: Book,
     private readonly providers: Providers,
+    private readonly files: EvidenceFiles,
     recorder: RecordAnswers,
     private readonly settings: RunnerSettings,
     private readonly log: RunnerLog,
@@ -160,8 +163,10 @@ export class RunOperations {
    */
   private async begin(due: readonly Operation[]): Promise<(Claimed | null)[]> {
     const sends = due.filter(({ kind }) => kind === 'refund.send');
-    const reads = due.filter(({ kind }) => kind !== 'refund.send');
-    return [...(await this.beginSends(sends)), ...reads.map((operation) => ({ operation, refund: null, payment: null }))];
+    const aboutDisputes = due.filter(({ kind, lane }) => kind !== 'refund.send' && kind !== 'refund.find' && lane !== null);
+    const others = due.filter((operation) => !sends.includes(operation) && !aboutDisputes.includes(operation));
+    const reads = others.map((operation) => ({ operation, refund: null, payment: null, dispute: null, evidence: null }));
+    return [...(await this.beginSends(sends)), ...(await beginAboutDisputes(this.book, aboutDisputes)), ...reads];
   }
 
   private async beginSends(sends: readonly Operation[]): Promise<(Claimed | null)[]> {
@@ -208,7 +213,8 @@ export class RunOperations {
     }
     const refund = set.record(before.id, submit(before, now), cause);
     const begun = { tries: operation.tries + 1, firstSentAt: operation.firstSentAt ?? now, lastSentAt: now };
-    return { operation: set.changeOperation(operation.id, begun), refund, payment: set.payment(payment.key) };
+    const begunNow = set.changeOperation(operation.id, begun);
+    return { operation: begunNow, refund, payment: set.payment(payment.key), dispute: null, evidence: null };
   }
 
   /** Whether the switch lets it go. An attempt is counted once, with its first send; the one too many throws the switch. */
@@ -244,33 +250,50 @@ export class RunOperations {
 
   private async call(claimed: Claimed, waitedMs: number): Promise<void> {
     const { operation } = claimed;
-    const { id, account, provider, kind, refundId, target } = operation;
+    const { id, refundId, disputeId } = operation;
     const calls: KeptCall[] = [];
     const { paymentKey, key, attempt } = operation;
-    const trace = (each: CallTrace) => calls.push({ operationId: id, refundId, paymentKey, key, attempt, trace: each });
+    const trace = (each: CallTrace) =>
+      calls.push({ operationId: id, refundId, disputeId, paymentKey, key, attempt, trace: each });
     // The beginning was committed with the service's clock; what is asked now is as old as that and the wait for its moment.
     const now = new Date((operation.lastSentAt ?? operation.createdAt).getTime() + waitedMs);
     const context: CallContext = { deadline: deadline(this.settings.callMs), now, trace };
-    const adapter = this.providers.refundsOf(account, provider);
     try {
-      if (adapter === undefined) {
-        const answer = { kind: 'parked', why: `no account "${account}" is configured for ${provider}` } as const;
-        await this.keep({ kind, claimed, calls, answer });
-      } else if (kind === 'refund.send') {
-        await this.keep({ kind, claimed, calls, answer: await send(adapter, claimed, context) });
-      } else if (kind === 'refund.read') {
-        await this.keep({ kind, claimed, calls, answer: this.heeded(operation, await adapter.read(target, context)) });
-      } else if (kind === 'refunds.list') {
-        const list = this.providers.listOf(account, provider);
-        if (list === undefined) throw new Error(`${provider} cannot be listed`);
-        const { since, after } = operation.sweep ?? { since: operation.createdAt, after: null };
-        await this.keep({ kind, claimed, calls, answer: await list.listRefunds(new Date(since), after, context) });
-      } else {
-        await this.keep({ kind, claimed, calls, answer: this.heeded(operation, await adapter.readPayment(target, context)) });
-      }
+      await this.keep({ ...(await this.ask(claimed, context)), claimed, calls });
     } catch (error) {
       const what = 'a provider operation broke off; it will be tried again after its lease';
-      this.log.failed(what, { operation: id, refund: refundId }, error);
+      this.log.failed(what, { operation: id, refund: refundId, dispute: disputeId }, error);
+    }
+  }
+
+  /** The one call of an operation. */
+  private async ask(claimed: Claimed, context: CallContext): Promise<Asked> {
+    const { operation } = claimed;
+    const { account, provider, kind, target } = operation;
+    const refunds = this.providers.refundsOf(account, provider);
+    if (refunds === undefined) return { kind, answer: unconfigured(operation) };
+    const since = new Date(operation.sweep?.since ?? operation.createdAt);
+    const after = operation.sweep?.after ?? null;
+    switch (kind) {
+      case 'refund.send':
+        return { kind, answer: await send(refunds, claimed, context) };
+      case 'refund.read':
+        return { kind, answer: this.heeded(operation, await refunds.read(target, context)) };
+      case 'payment.read':
+      case 'refund.find':
+        return { kind, answer: this.heeded(operation, await refunds.readPayment(target, context)) };
+      case 'refunds.list': {
+        const list = this.providers.listOf(account, provider);
+        if (list === undefined) return { kind, answer: unconfigured(operation) };
+        return { kind, answer: await list.listRefunds(since, after, context) };
+      }
+      default: {
+        const disputes = this.providers.disputesOf(account, provider);
+        if (disputes === undefined) return { kind, answer: unconfigured(operation) };
+        const asked = await askAboutDispute(disputes, this.files, { ...claimed, operation: { ...operation, kind } }, context);
+        if (asked.kind === 'dispute.read' || asked.kind === 'warning.read') this.heeded(operation, asked.answer);
+        return asked;
+      }
     }
   }
 
@@ -283,7 +306,10 @@ export class RunOperations {
   }
 
   /** Somebody may be trying out ids on us, or an account is set up with another one's: either way a person should hear of it. */
-  private heeded<A extends ReadAnswer | PaymentAnswer>({ id: operation, target }: Operation, answer: A): A {
+  private heeded<A extends { readonly kind: string; readonly foreign?: string }>(
+    { id: operation, target }: Operation,
+    answer: A,
+  ): A {
     if (answer.kind === 'absent' && answer.foreign !== undefined) {
       this.log.failed(
         'a reading led to what is not ours; nothing of it is believed',
@@ -329,6 +355,11 @@ function idsIn(answer: Answered['answer']): Readonly<Record<string, string | nul
   const { providerRefundId, says } = answer.report;
   return { providerRefund: providerRefundId, says };
 }
+
+type Asked = Answered extends infer A ? (A extends Answered ? Omit<A, 'claimed' | 'calls'> : never) : never;
+
+const unconfigured = ({ account, provider }: Operation) =>
+  ({ kind: 'parked', why: `no account "${account}" is configured for this at ${provider}` }) as const;
 
 async function send(
   adapter: RefundProvider,

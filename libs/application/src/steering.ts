@@ -5,6 +5,7 @@ import type { WorkingSet } from '#application/working-set';
 import { priorities, type Operation } from '#application/operations';
 import type { Code } from '#contracts/codes';
 import type { RefundCommand, RefundCommandType, ResolveRefund } from '#contracts/refund-commands';
+import { unpark as unparkDispute } from '#domain/dispute/dispute';
 import { available, isBlocked, room } from '#domain/payment/payment';
 import {
   acknowledge,
@@ -104,8 +105,10 @@ function read(set: WorkingSet, refund: Refund, cause: Cause): void {
 }
 
 /** An operation is tried now, also one that was parked: its refund asks for no attention until it parks again. */
-export function takeUp(set: WorkingSet, { id, refundId }: Operation, cause: Cause): void {
+export function takeUp(set: WorkingSet, { id, refundId, disputeId }: Operation, cause: Cause): void {
   set.changeOperation(id, { state: 'open', runAt: set.now });
   const refund = refundId === null ? undefined : set.refund(refundId);
   if (refund !== undefined) set.record(refund.id, unpark(refund, set.now), cause);
+  const dispute = disputeId === null ? undefined : set.disputes.get(disputeId);
+  if (dispute !== undefined) set.disputes.record(dispute.id, unparkDispute(dispute, set.now), cause);
 }

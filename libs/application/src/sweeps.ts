@@ -1,6 +1,6 @@
 /*
- * Webhooks get lost, and nobody tells us of that. So what was refunded in an account is listed at its provider on a schedule, and fed as
- * reports: often for what is new, once a day for everything that the bank may still send back.
+ * Webhooks get lost, and nobody tells us of that. So what was refunded and disputed in an account is listed at its provider on a schedule,
+ * and fed as reports: often for what is new, once a day for everything that a bank may still change.
  */
 import { v5 as uuid5 } from 'uuid';
 import type { Book } from '#application/book';
@@ -13,6 +13,7 @@ const hour = 60 * minute;
 const day = 24 * hour;
 
 interface Plan {
+  readonly kind: 'refunds.list' | 'disputes.list';
   readonly everyMs: number;
   /** How far back every walk goes; null: to an hour before the one before it began, since providers' clocks count whole seconds and lists lag. */
   readonly reachMs: number | null;
@@ -20,8 +21,11 @@ interface Plan {
 
 /** Refunds come back for up to thirty days. docs.stripe.com/refunds#failed-refunds */
 const plans: Readonly<Record<string, Plan>> = {
-  recent: { everyMs: 15 * minute, reachMs: null },
-  month: { everyMs: day, reachMs: 35 * day },
+  recent: { kind: 'refunds.list', everyMs: 15 * minute, reachMs: null },
+  month: { kind: 'refunds.list', everyMs: day, reachMs: 35 * day },
+  disputes: { kind: 'disputes.list', everyMs: 15 * minute, reachMs: null },
+  // A case takes two to three months, a late decision longer. docs.stripe.com/disputes/how-disputes-work
+  'all disputes': { kind: 'disputes.list', everyMs: day, reachMs: 400 * day },
 };
 
 function planOf(name: string): Plan {
@@ -39,22 +43,24 @@ export function nextSweep(name: string, done: Sweep, now: Date): Sweep {
 }
 
 /** Sees to it that every account that can be listed is swept. Safe to call by every worker at every start. */
-export async function beginSweeps(book: Book, { lists }: Providers): Promise<void> {
-  const wanted = lists.flatMap(({ account, provider }) =>
-    Object.keys(plans).map((name) => ({
+export async function beginSweeps(book: Book, { lists, disputing }: Providers): Promise<void> {
+  const listed = { 'refunds.list': lists, 'disputes.list': disputing };
+  const wanted = Object.entries(plans).flatMap(([name, { kind }]) =>
+    listed[kind].map(({ account, provider }) => ({
       id: uuid5(JSON.stringify([account, provider, 'sweep', name]), REDRESS),
       account,
       provider,
       name,
+      kind,
     })),
   );
   await book.transact({ operations: wanted.map(({ id }) => id) }, (set) => {
-    for (const { id, account, provider, name } of wanted) {
+    for (const { id, account, provider, name, kind } of wanted) {
       if (set.operation(id) !== undefined) continue;
       const { reachMs } = planOf(name);
       const sweep = { since: set.later(-(reachMs ?? day)).toISOString(), begunAt: set.now.toISOString(), after: null };
       const nothing = { refundId: null, paymentKey: null, lane: null, key: null, attempt: 0 };
-      const read = { account, provider, kind: 'refunds.list', target: name, runAt: set.now, priority: priorities.poll } as const;
+      const read = { account, provider, kind, target: name, runAt: set.now, priority: priorities.poll } as const;
       set.addOperation({ ...read, ...nothing }, { id, sweep });
     }
   });

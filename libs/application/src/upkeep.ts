@@ -8,12 +8,15 @@ import type { Book } from '#application/book';
 import type { DeadLetter, Want } from '#application/kept';
 import type { WorkingSet } from '#application/working-set';
 import { commandId, digestOf } from '#application/names';
-import type { OperationQueue } from '#application/operations';
-import { readCommand } from '#application/read-command';
+import type { OperationQueue, ParkedOperation } from '#application/operations';
+import { DisputeCommands, type ReceivedDisputeCommand } from '#application/dispute-commands';
+import { readDisputeCommand, readRefundCommand } from '#application/read-command';
 import type { ReceivedCommand, RefundCommands } from '#application/refund-commands';
 import { covers, newHour, type Pause, type Scope } from '#application/sending';
 import { takeUp } from '#application/steering';
 import type { Code } from '#contracts/codes';
+import { disputeCommands } from '#contracts/dispute-commands';
+import { topics } from '#contracts/topics';
 import type { DeadLetter as PublicDeadLetter } from '#contracts/oversight';
 import { err, ok, type Result } from '#domain/result';
 
@@ -47,6 +50,7 @@ export class Upkeep {
     private readonly book: Book,
     private readonly queue: OperationQueue,
     private readonly commands: RefundCommands,
+    private readonly disputes: DisputeCommands,
   ) {}
 
   /**
@@ -90,8 +94,12 @@ export class Upkeep {
     return this.carryOut(order, {}, () => ok({ resumed }));
   }
 
-  private takeUpAll(part: readonly { id: string; refundId: string | null }[], key: string): Promise<boolean[]> {
-    const want = { operations: part.map(({ id }) => id), refunds: part.flatMap(({ refundId }) => refundId ?? []) };
+  private takeUpAll(part: readonly ParkedOperation[], key: string): Promise<boolean[]> {
+    const want = {
+      operations: part.map(({ id }) => id),
+      refunds: part.flatMap(({ refundId }) => refundId ?? []),
+      disputes: part.flatMap(({ disputeId }) => disputeId ?? []),
+    };
     return this.book.transact(want, (set) =>
       part.map(({ id }) => {
         const operation = set.operation(id);
@@ -106,21 +114,27 @@ export class Upkeep {
   async redrive(id: string, ordered: Ordered): Promise<Answer<PublicDeadLetter>> {
     const order = orderOf('redress.RedriveDeadLetter.v1', { id }, ordered);
     const command = await this.book.transact({ deadLetters: [id], unlocked: true }, (set) => readLetter(set, id));
-    const want = command.ok ? this.commands.wantFor([command.value]) : {};
+    const want = command.ok ? this.wantFor(command.value) : {};
     return this.carryOut(order, { ...want, deadLetters: [id] }, (set) => {
       const letter = set.deadLetter(id);
       if (letter === undefined) return err({ code: 'not_found' });
       if (letter.end === 'accepted' || letter.end === 'rejected') return ok(publicDeadLetter(letter));
       if (!command.ok) return command;
-      const decided = this.commands.decideIn(set, command.value);
-      const { refund } = decided;
+      const decided = isAboutDispute(command.value)
+        ? this.disputes.decideIn(set, command.value)
+        : this.commands.decideIn(set, command.value);
+      const refundId = 'refund' in decided ? (decided.refund?.id ?? null) : null;
       const how =
         decided.kind === 'accepted'
           ? ({ end: 'accepted', endDetail: null } as const)
           : ({ end: 'rejected', endDetail: `${decided.code}: ${decided.detail}` } as const);
-      const ended = set.endDeadLetter(letter, { ...how, endedBy: ordered.source, refundId: refund?.id ?? null });
+      const ended = set.endDeadLetter(letter, { ...how, endedBy: ordered.source, refundId });
       return ok(publicDeadLetter(ended));
     });
+  }
+
+  private wantFor(command: ReceivedCommand | ReceivedDisputeCommand): Want {
+    return isAboutDispute(command) ? this.disputes.wantFor([command]) : this.commands.wantFor([command]);
   }
 
   /** Nothing is done with it any more; it can still be redriven. */
@@ -177,6 +191,9 @@ export class Upkeep {
   }
 }
 
+const isAboutDispute = (command: ReceivedCommand | ReceivedDisputeCommand): command is ReceivedDisputeCommand =>
+  command.type in disputeCommands;
+
 function orderOf(type: string, body: object, { source, key }: Ordered): Order {
   return { id: commandId('default', 'http', source, key), type, body, source, key };
 }
@@ -188,7 +205,7 @@ function seenBefore(set: WorkingSet, { id, type, body }: Order): Answer<unknown>
   return ok({ answer: JSON.parse(first.answer) as unknown, repeated: true });
 }
 
-function readLetter(set: WorkingSet, id: string): Result<ReceivedCommand, Refused> {
+function readLetter(set: WorkingSet, id: string): Result<ReceivedCommand | ReceivedDisputeCommand, Refused> {
   const letter = set.deadLetter(id);
   if (letter === undefined) return err({ code: 'not_found' });
   if (wasLeftOut(letter)) {
@@ -199,7 +216,9 @@ function readLetter(set: WorkingSet, id: string): Result<ReceivedCommand, Refuse
     });
   }
   // It was sent before it was set aside, so it is at least as old as that.
-  const read = readCommand(letter, set.now.getTime() - letter.at.getTime());
+  const ageMs = set.now.getTime() - letter.at.getTime();
+  const isOfDisputes = letter.topic === topics.disputeCommands;
+  const read = isOfDisputes ? readDisputeCommand(letter, ageMs) : readRefundCommand(letter, ageMs);
   return read.ok ? read : err({ code: 'not_redrivable', detail: `${read.error.code}: ${read.error.detail}` });
 }
 

@@ -166,6 +166,15 @@ export class WorkingSet {
       .sort((a, b) => compareOrdinals(a.ordinal, b.ordinal));
   }
 
+  /** Refunds of a payment that went out, oldest first; all of them where disputes of payments were wanted. */
+  wentOut(paymentKey: string): Refund[] {
+    return this.refundsOf
+      .of(paymentKey)
+      .map((id) => this.kept(id).refund)
+      .filter(({ paymentKey: of, status }) => of === paymentKey && (status === 'succeeded' || status === 'pending'))
+      .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
+  }
+
   /** The first in a lane, where it was loaded. */
   headOf(lane: string): Operation | undefined {
     return [...this.operations.values()].find((each) => each.lane === lane && each.head && isOpen(each));

@@ -20,6 +20,10 @@ export const topicPlans: readonly TopicPlan[] = [
   { name: deadLetterTopic(topics.refundCommands), config: forever },
   { name: topics.refundOutcomes, config: forever },
   { name: topics.refundEvents, config: forever },
+  { name: topics.disputeCommands, config: forever },
+  { name: deadLetterTopic(topics.disputeCommands), config: forever },
+  { name: topics.disputeOutcomes, config: forever },
+  { name: topics.disputeEvents, config: forever },
   { name: topics.refundability, config: { 'cleanup.policy': 'compact' } },
 ];
 

@@ -15,6 +15,8 @@ import { Wake } from '#application/wake';
 import { topics } from '#contracts/topics';
 import { dataSource } from '#persistence/database';
 import { migrate } from '#persistence/migrate';
+import { usualTerms } from '#domain/dispute/dispute';
+import { PostgresEvidenceFiles } from '#persistence/postgres-evidence-files';
 import { PostgresBook } from '#persistence/postgres-book';
 import { PostgresLog } from '#persistence/postgres-log';
 import { PostgresOperations } from '#persistence/postgres-operations';
@@ -104,7 +106,15 @@ describeWithDatabase('The book in PostgreSQL', () => {
     const settings = { atOnce: 100, leaseMs: 30_000, callMs: 20_000 };
     const log = { failed: (_: string, __: object, error: unknown) => void failures.push(error), tripped: () => undefined };
     const queue = new PostgresOperations(source);
-    const operations = new RunOperations(queue, book, providers, new RecordAnswers(book, providers), settings, log);
+    const operations = new RunOperations(
+      queue,
+      book,
+      providers,
+      new PostgresEvidenceFiles(source),
+      new RecordAnswers(book, providers, usualTerms),
+      settings,
+      log,
+    );
     for (let idle = false; !idle;) {
       while (operations.busy > 0) await sleep(5);
       idle = (await operations.round()) === 0;

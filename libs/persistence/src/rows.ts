@@ -15,7 +15,7 @@ import type {
   Eligibility,
   Movement,
 } from '#domain/dispute/dispute';
-import type { DraftChange, Evidence, EvidenceFile, FilePlace, FileType, TextField } from '#domain/dispute/evidence';
+import type { DraftChange, Evidence, EvidenceFile, EvidenceName, FilePlace, FileType } from '#domain/dispute/evidence';
 import type { ActionRequired, Attention, Holds, RefundReason, RefundStatus, Rejection } from '#domain/refund/refund';
 
 const bigints: ValueTransformer = {
@@ -240,7 +240,7 @@ export class DraftRow {
   @Json() content!: Evidence;
   @Json({ transformer: draftChanges }) changes!: readonly DraftChange[];
   @Int() stagedVersion!: number;
-  @Json() emptied!: readonly TextField[];
+  @Json() staged!: readonly EvidenceName[];
 }
 
 @Entity('evidence_file')
@@ -270,7 +270,7 @@ export class PacketRow {
   @Json() content!: Evidence;
   /** As they stood when it was decided; what the provider calls them is kept with the files alone. */
   @Json({ transformer: sentFiles }) files!: readonly EvidenceFile[];
-  @Json() emptied!: readonly TextField[];
+  @Json() emptied!: readonly EvidenceName[];
   @Text() by!: string;
   @Time() decidedAt!: Date;
   @MaybeTime() submittedAt!: Date | null;

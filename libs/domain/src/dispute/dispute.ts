@@ -28,6 +28,8 @@ export type DisputeAttention =
   | 'decision_reversed'
   /** Somebody else answered while we had a decision or a draft of our own. */
   | 'answered_elsewhere'
+  /** It had been answered or decided, and an answer is due once more in the same stage. */
+  | 'answer_due_again'
   /** The provider would not take what we sent. */
   | 'provider_refused'
   | 'outcome_unknown'
@@ -111,7 +113,7 @@ export interface Dispute {
   readonly decision: Decision | null;
   readonly eligibilities: readonly Eligibility[];
   readonly movements: readonly Movement[];
-  /** What it takes of the payment's balance, in the payment's currency. */
+  /** What it takes of the payment's balance, in the payment's currency: see `effectOn`. */
   readonly disputed: bigint;
   readonly lost: bigint;
   /** How often our send was given a new key, on proof that the one before had no effect. */
@@ -202,7 +204,342 @@ export interface DisputeTerms {
   readonly remindersMs: readonly number[];
 }
 
+/** A day before the provider's deadline is ours; three days and one day before that people are reminded. */
+export const usualTerms: DisputeTerms = { marginMs: 86_400_000, remindersMs: [3 * 86_400_000, 86_400_000] };
+
 export function evolve(dispute: Dispute, event: DisputeEvent): Dispute {
-  const updatedAt = event.at > dispute.updatedAt ? event.at : dispute.updatedAt;
-  return { ...dispute, ...event.changes, version: dispute.version + 1, updatedAt };
+  const { changes, at } = event;
+  // Seen again as it was: no change that anybody should hear of.
+  if (event.type === 'silent' && Object.keys(changes).every((name) => name === 'reportedAt')) return { ...dispute, ...changes };
+  const updatedAt = at > dispute.updatedAt ? at : dispute.updatedAt;
+  const next = { ...dispute, ...changes, version: dispute.version + 1, updatedAt };
+  return { ...next, nextAlarmAt: isAwaited(next) ? next.nextAlarmAt : null };
+}
+
+/** A dispute as it begins, and what its first report shows beyond that. */
+export function opened(
+  found: { id: string; account: string; provider: string; paymentKey: string; report: DisputeReport },
+  terms: DisputeTerms,
+  at: Date,
+): { readonly dispute: Dispute; readonly events: DisputeEvent[] } {
+  const { report, ...identity } = found;
+  const stage = report.stage ?? 'chargeback';
+  const isDue = report.status === 'needs_response';
+  const dispute: Dispute = {
+    ...identity,
+    providerDisputeId: report.providerDisputeId,
+    ordinal: null,
+    stage,
+    ...factsOf(report, []),
+    status: report.status,
+    attention: null,
+    alarms: 0,
+    ...deadlineOf(report, 0, terms),
+    round: 1,
+    submissionsBefore: isDue ? report.submissions : 0,
+    decision: !isDue && report.submissions > 0 ? elsewhere(report, at) : null,
+    disputed: 0n,
+    lost: 0n,
+    attempt: 1,
+    openedAt: report.openedAt,
+    version: 1,
+    createdAt: at,
+    updatedAt: at,
+  };
+  const begun = isAwaited(dispute) ? dispute : { ...dispute, nextAlarmAt: null };
+  const events = [...fundsEvents([], dispute.movements, at), ...endEvents(report.status, at)];
+  return { dispute: begun, events: [...events, ...attentionTo(dispute, unclear(report), at)] };
+}
+
+/**
+ * What a provider's report does to a dispute; an empty list when it is no news. Stage and status follow the provider whatever came before,
+ * since banks move both ways; what we decided follows from how many submissions it counts.
+ */
+export function recordReport(dispute: Dispute, report: DisputeReport, terms: DisputeTerms): DisputeEvent[] {
+  if (report.at < dispute.reportedAt) return [];
+  const { at } = report;
+  // An appeal ends under the chargeback's own words.
+  const isAppealOver = dispute.stage === 'appeal' && (report.status === 'won' || report.status === 'lost');
+  const stage = isAppealOver ? 'appeal' : (report.stage ?? dispute.stage);
+  const isMoved = stage !== dispute.stage;
+  const isAskedAgain =
+    report.status === 'needs_response' && (isMoved || dispute.status !== 'needs_response') && dispute.status !== 'unknown';
+  const movements = known(dispute.movements, report.movements);
+  const round = isAskedAgain ? newRound(dispute, report) : {};
+  const facts: Changes = { ...factsOf(report, movements), stage, status: report.status, ...round };
+  const isOtherDeadline = isAskedAgain || report.dueBy?.getTime() !== dispute.dueBy?.getTime();
+  const deadline = isOtherDeadline ? { alarms: 0, ...deadlineOf(report, 0, terms) } : {};
+  const changes: Changes = { ...facts, ...deadline, attention: unended(dispute, report) };
+
+  // An answer to the stage before comes before the news that another one is due.
+  const answer = answerSeen(dispute, report, isAskedAgain);
+  const told: DisputeEvent[] = isMoved ? [{ type: 'stage_changed', at, changes: {} }] : [];
+  if (report.status !== dispute.status) told.push(...endEvents(report.status, at));
+  told.push(...fundsEvents(dispute.movements, movements, at));
+  told.push(...attentionTo({ ...dispute, ...changes }, whyAttention(dispute, report, isMoved, isAskedAgain), at));
+  const [first, ...rest] = told;
+  if (first !== undefined) return [...answer, { ...first, changes: { ...changes, ...first.changes } }, ...rest];
+  const seen: Changes = isSame(dispute, changes) ? { reportedAt: at } : changes;
+  return answer.length === 0 && at.getTime() === dispute.reportedAt.getTime() && seen !== changes
+    ? []
+    : [...answer, { type: 'silent', at, changes: seen }];
+}
+
+/** What our own send was answered with, where the provider took it. */
+export function recordTaken(dispute: Dispute, report: DisputeReport, terms: DisputeTerms): DisputeEvent[] {
+  const events = recordReport(dispute, report, terms);
+  const after = events.reduce(evolve, dispute);
+  if (after.round !== dispute.round || after.decision === null || after.decision.state === 'done') return events;
+  return [...events, ...done(after.decision, report.at)];
+}
+
+/**
+ * Just before a send the dispute did not wait for it any more. Where it was the first send under this decision (`neverLeft`), what happened
+ * was not our doing.
+ */
+export function recordOvertaken(
+  dispute: Dispute,
+  report: DisputeReport,
+  neverLeft: boolean,
+  terms: DisputeTerms,
+): DisputeEvent[] {
+  const { decision } = dispute;
+  const unsent: DisputeEvent[] =
+    decision === null || decision.state === 'done' || !neverLeft
+      ? []
+      : [{ type: 'silent', at: report.at, changes: { decision: { ...decision, state: 'recorded' } } }];
+  const before = unsent.reduce(evolve, dispute);
+  const events = [...unsent, ...recordReport(before, report, terms)];
+  const after = events.reduce(evolve, dispute);
+  if (after.decision === null || after.decision.state === 'done') return events;
+  const cleared: DisputeEvent = { type: 'silent', at: report.at, changes: { decision: null } };
+  return [...events, cleared, ...attentionTo(after, 'answered_elsewhere', report.at)];
+}
+
+/** A definite no to what we sent: nothing has changed there, and it is for a person to decide anew. */
+export function recordRefusal(dispute: Dispute, at: Date): DisputeEvent[] {
+  return [{ type: 'silent', at, changes: { decision: null } }, ...attentionTo(dispute, 'provider_refused', at)];
+}
+
+/** A send has begun; it is committed before the provider hears of it. */
+export function beginSend(dispute: Dispute, at: Date): DisputeEvent[] {
+  const { decision } = dispute;
+  if (decision === null || decision.state === 'sending') return [];
+  return [{ type: 'silent', at, changes: { decision: { ...decision, state: 'sending' } } }];
+}
+
+/** A send ended without an answer that can be trusted. With `anew` the next one goes under a new key: this one was proved to have no effect. */
+export function recordUnknown(dispute: Dispute, anew: boolean, at: Date): DisputeEvent[] {
+  const { decision, attempt } = dispute;
+  if (decision === null || decision.state === 'done') return [];
+  const changes = { decision: { ...decision, state: 'outcome_unknown' }, attempt: attempt + (anew ? 1 : 0) } as const;
+  return [{ type: 'silent', at, changes }];
+}
+
+export type DisputeRefusal =
+  | 'dispute_not_open'
+  | 'dispute_not_answerable'
+  | 'deadline_passed'
+  | 'already_submitted'
+  | 'already_accepted'
+  | 'not_acknowledgeable';
+
+type Decided = Result<DisputeEvent[], { readonly code: DisputeRefusal }>;
+
+/** Whether there is an answer to work on. */
+export function mayEdit(dispute: Dispute): Result<null, { readonly code: DisputeRefusal }> {
+  if (dispute.status === 'unknown') return err({ code: 'dispute_not_answerable' });
+  if (dispute.decision?.kind === 'submit') return err({ code: 'already_submitted' });
+  if (dispute.decision?.kind === 'accept') return err({ code: 'already_accepted' });
+  if (dispute.status === 'under_review') return err({ code: 'already_submitted' });
+  if (dispute.status !== 'needs_response') return err({ code: 'dispute_not_open' });
+  return dispute.dueBy === null ? err({ code: 'dispute_not_answerable' }) : ok(null);
+}
+
+function mayDecide(dispute: Dispute, now: Date): Result<null, { readonly code: DisputeRefusal }> {
+  const open = mayEdit(dispute);
+  if (!open.ok) return open;
+  return dispute.dueBy !== null && now >= dispute.dueBy ? err({ code: 'deadline_passed' }) : open;
+}
+
+/** Submits a version of the draft: decided here, sent by an operation. */
+export function submit(dispute: Dispute, how: { readonly version: number; readonly by: string }, at: Date): Decided {
+  const may = mayDecide(dispute, at);
+  if (!may.ok) return may;
+  const decision = { kind: 'submit', state: 'recorded', by: how.by, at, reason: null, version: how.version } as const;
+  return ok([{ type: 'silent', at, changes: { decision, nextAlarmAt: dispute.nextAlarmAt ?? dispute.decideBy } }]);
+}
+
+export function accept(dispute: Dispute, how: { readonly reason: string | null; readonly by: string }, at: Date): Decided {
+  const may = mayDecide(dispute, at);
+  if (!may.ok) return may;
+  const decision = { kind: 'accept', state: 'recorded', by: how.by, at, reason: how.reason, version: null } as const;
+  return ok([{ type: 'silent', at, changes: { decision, nextAlarmAt: dispute.nextAlarmAt ?? dispute.decideBy } }]);
+}
+
+/** Nothing is sent: only that somebody decided so. Until the deadline it can be answered after all. */
+export function letPass(dispute: Dispute, how: { readonly reason: string; readonly by: string }, at: Date): Decided {
+  const may = mayDecide(dispute, at);
+  if (!may.ok) return may;
+  const decision = { kind: 'let_pass', state: 'done', by: how.by, at, reason: how.reason, version: null } as const;
+  return ok([{ type: 'let_pass', at, changes: { decision } }]);
+}
+
+/** A person has seen why it asks for attention. */
+export function acknowledge(dispute: Dispute, at: Date): Decided {
+  const { attention } = dispute;
+  const ends = attention !== null && attention !== 'outcome_unknown' && attention !== 'operation_parked';
+  return ends ? ok([{ type: 'attention_cleared', at, changes: { attention: null } }]) : err({ code: 'not_acknowledgeable' });
+}
+
+/** Says why a person should look, unless it says so already. */
+export function attentionTo(dispute: Dispute, why: DisputeAttention | null, at: Date): DisputeEvent[] {
+  return why === null || dispute.attention === why ? [] : [{ type: 'attention_needed', at, changes: { attention: why } }];
+}
+
+/** What was parked goes on. */
+export function unpark(dispute: Dispute, at: Date): DisputeEvent[] {
+  return dispute.attention === 'operation_parked' ? [{ type: 'attention_cleared', at, changes: { attention: null } }] : [];
+}
+
+/** Whether an answer is still due that nobody has settled; one that is on its way is not settled. */
+export function isAwaited({ status, dueBy, decision }: Dispute): boolean {
+  return status === 'needs_response' && dueBy !== null && decision?.state !== 'done';
+}
+
+/** Whether our own deadline has come and nothing was decided: the moment for a policy, or else for an alarm. */
+export function isUndecidedAt(dispute: Dispute, now: Date): boolean {
+  return isAwaited(dispute) && dispute.decision === null && dispute.decideBy !== null && now >= dispute.decideBy;
+}
+
+/** The reminders that have become due, as one event; the last of them says that our deadline was missed. */
+export function remind(dispute: Dispute, terms: DisputeTerms, now: Date): DisputeEvent[] {
+  const { dueBy, decision, nextAlarmAt } = dispute;
+  if (nextAlarmAt === null || nextAlarmAt > now) return [];
+  const times = alarmTimes(dueBy, terms);
+  const alarms = times.filter((time) => time <= now.getTime()).length;
+  const next = times[alarms];
+  const changes = { alarms, nextAlarmAt: next === undefined ? null : new Date(next) };
+  if (next !== undefined || decision !== null) return [{ type: 'deadline_approaching', at: now, changes }];
+  return [{ type: 'deadline_missed', at: now, changes }, ...attentionTo(dispute, 'deadline_missed', now)];
+}
+
+/** How much of what a dispute is about is gone: a part of a whole, both in the currency of the movements. Null while nothing has moved. */
+export function takenShare({ movements, status }: Pick<Dispute, 'movements' | 'status'>): { part: bigint; whole: bigint } | null {
+  const of = (kind: Movement['kind']) => movements.filter((movement) => movement.kind === kind);
+  const sum = (some: readonly Movement[]) => some.reduce((total, { amount }) => total + amount, 0n);
+  const [out, back] = [of('withdrawal'), of('reinstatement')];
+  // Each time it is decided anew the whole of it may be withdrawn again.
+  const whole = out.reduce((most, { amount }) => (amount > most ? amount : most), 0n);
+  if (whole === 0n) return null;
+  // Given back at another rate of exchange, it is given back.
+  const isSettled = status === 'won' && back.length >= out.length;
+  const left = isSettled ? 0n : sum(out) - sum(back);
+  return { part: left <= 0n ? 0n : left > whole ? whole : left, whole };
+}
+
+function moneyOf(dispute: Pick<Dispute, 'movements' | 'status'>): DisputeMoney {
+  const share = takenShare(dispute);
+  if (share === null) return 'none';
+  if (share.part === 0n) return 'reinstated';
+  return share.part === share.whole ? 'withdrawn' : 'partly_reinstated';
+}
+
+/** What a report says by itself, whatever was known. */
+function factsOf(report: DisputeReport, before: readonly Movement[]) {
+  const { providerStatus, amount, currency, reason, networkReasonCode, network, refundable, dueBy, submissions, eligibilities } =
+    report;
+  const movements = known(before, report.movements);
+  const money = moneyOf({ movements, status: report.status });
+  const said = { providerStatus, amount, currency, reason, networkReasonCode, network, refundable, dueBy };
+  return { ...said, submissions, eligibilities, movements, money, reportedAt: report.at };
+}
+
+/** Movements are only ever added. */
+function known(before: readonly Movement[], now: readonly Movement[]): readonly Movement[] {
+  const all = new Map([...before, ...now].map((movement) => [movement.id, movement]));
+  return [...all.values()].sort((a, b) => a.at.getTime() - b.at.getTime());
+}
+
+function newRound(dispute: Dispute, report: DisputeReport): Changes {
+  return { round: dispute.round + 1, submissionsBefore: report.submissions, decision: null, attempt: 1 };
+}
+
+/** What the provider's count says about our decision: it is there, or somebody else was faster. */
+function answerSeen(dispute: Dispute, report: DisputeReport, isAskedAgain: boolean): DisputeEvent[] {
+  const { decision } = dispute;
+  const isOurs = decision !== null && (decision.state === 'sending' || decision.state === 'outcome_unknown');
+  if (report.submissions > dispute.submissions) {
+    if (isOurs && decision.kind === 'submit') return done(decision, report.at);
+    return [{ type: 'evidence_submitted', at: report.at, changes: { decision: elsewhere(report, report.at) } }];
+  }
+  return isOurs && !isAskedAgain && decision.kind === 'accept' && report.status === 'lost' ? done(decision, report.at) : [];
+}
+
+function done(decision: Decision, at: Date): DisputeEvent[] {
+  const type = decision.kind === 'submit' ? 'evidence_submitted' : 'accepted';
+  return [{ type, at, changes: { decision: { ...decision, state: 'done' } } }];
+}
+
+/** An answer that was not ours. */
+function elsewhere(report: DisputeReport, at: Date): Decision {
+  const by = report.submittedBy === null || report.submittedBy === 'manual' ? 'somebody at the provider' : report.submittedBy;
+  return { kind: 'submit', state: 'done', by, at, reason: null, version: null };
+}
+
+const ends: ReadonlySet<DisputeStatus> = new Set(['under_review', 'won', 'lost', 'closed', 'prevented']);
+
+function endEvents(status: DisputeStatus, at: Date): DisputeEvent[] {
+  return ends.has(status) ? [{ type: status as DisputeEventType, at, changes: {} }] : [];
+}
+
+function fundsEvents(before: readonly Movement[], after: readonly Movement[], at: Date): DisputeEvent[] {
+  const seen = new Set(before.map(({ id }) => id));
+  return after
+    .filter(({ id }) => !seen.has(id))
+    .map(({ kind }) => ({ type: kind === 'withdrawal' ? 'funds_withdrawn' : 'funds_reinstated', at, changes: {} }) as const);
+}
+
+const unclear = (report: DisputeReport): DisputeAttention | null =>
+  report.status === 'unknown' ? 'unknown_provider_status' : null;
+
+function whyAttention(dispute: Dispute, report: DisputeReport, isMoved: boolean, isAskedAgain: boolean): DisputeAttention | null {
+  if (report.status === 'unknown') return report.providerStatus === dispute.providerStatus ? null : 'unknown_provider_status';
+  if (dispute.status === 'won' && report.status === 'lost') return 'decision_reversed';
+  if (isAskedAgain && !isMoved) return 'answer_due_again';
+  const isOurs = dispute.decision?.state === 'sending' || dispute.decision?.state === 'outcome_unknown';
+  const isElsewhere = report.submissions > dispute.submissions && !isAskedAgain && !isOurs;
+  return isElsewhere && dispute.decision !== null ? 'answered_elsewhere' : null;
+}
+
+/** Attention that clear news answers; the rest is for a person to end. */
+function unended({ attention, decision }: Dispute, report: DisputeReport): DisputeAttention | null {
+  if (attention === 'unknown_provider_status') return report.status === 'unknown' ? attention : null;
+  if (attention === 'outcome_unknown') return decision === null || report.status !== 'needs_response' ? null : attention;
+  return attention;
+}
+
+function deadlineOf(report: DisputeReport, alarms: number, terms: DisputeTerms) {
+  const { dueBy } = report;
+  const next = alarmTimes(dueBy, terms)[alarms];
+  return {
+    decideBy: dueBy === null ? null : new Date(dueBy.getTime() - terms.marginMs),
+    nextAlarmAt: next === undefined ? null : new Date(next),
+  };
+}
+
+/** When to remind, the soonest first; the last one is our deadline itself. */
+function alarmTimes(dueBy: Date | null, { marginMs, remindersMs }: DisputeTerms): number[] {
+  if (dueBy === null) return [];
+  const decideBy = dueBy.getTime() - marginMs;
+  return [...remindersMs]
+    .sort((a, b) => b - a)
+    .map((ms) => decideBy - ms)
+    .concat(decideBy);
+}
+
+function isSame(dispute: Dispute, changes: Changes): boolean {
+  const { reportedAt: _, ...facts } = changes;
+  const text = (value: unknown) => JSON.stringify(value, (_key, each: unknown) => (typeof each === 'bigint' ? `${each}n` : each));
+  return Object.entries(facts).every(([name, value]) => text(value) === text(dispute[name as keyof Dispute]));
 }

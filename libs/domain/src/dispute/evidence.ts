@@ -44,6 +44,10 @@ export const fileFields = [
 export const filePlaces = [...fileFields, 'appealSupportingFiles'] as const;
 export type FilePlace = (typeof filePlaces)[number];
 
+/** Everything that evidence has a name for, and that a provider can be told to hold no more. */
+export const evidenceNames = [...textFields, ...filePlaces, 'enhancedEvidence', 'appeal'] as const;
+export type EvidenceName = (typeof evidenceNames)[number];
+
 export const fileTypes = ['application/pdf', 'image/jpeg', 'image/png'] as const;
 export type FileType = (typeof fileTypes)[number];
 
@@ -136,8 +140,8 @@ export interface Draft {
   readonly changes: readonly DraftChange[];
   /** The version that the provider was last given to hold, without submitting it; 0 for none. */
   readonly stagedVersion: number;
-  /** Fields that were staged there and are in the draft no more: they must be emptied there. */
-  readonly emptied: readonly TextField[];
+  /** What the provider holds of ours, or may hold where a send had no clear outcome. What it filled in by itself is not in here. */
+  readonly staged: readonly EvidenceName[];
 }
 
 /** The one answer to a stage of a dispute, exactly as it is sent and was sent. */
@@ -148,7 +152,7 @@ export interface Packet {
   readonly version: number;
   readonly content: Evidence;
   readonly files: readonly EvidenceFile[];
-  readonly emptied: readonly TextField[];
+  readonly emptied: readonly EvidenceName[];
   readonly by: string;
   readonly decidedAt: Date;
   /** When the provider had it; null as long as that is not known. */
@@ -157,60 +161,124 @@ export interface Packet {
 
 /** A draft as it begins. */
 export function emptyDraft(disputeId: string): Draft {
-  return { disputeId, version: 1, content: {}, files: [], changes: [], stagedVersion: 0, emptied: [] };
+  return { disputeId, version: 1, content: {}, files: [], changes: [], stagedVersion: 0, staged: [] };
 }
 
-/** What is to be changed: a value is put in, null takes one out, what is not named stays. */
-export type EvidenceChanges = { readonly [field in keyof Evidence]?: Evidence[field] | null };
+/** What is to be changed: a value is put in, null takes one out, what is not named stays. A programme is put in or taken out whole. */
+export type EvidenceChanges = { readonly [field in Exclude<keyof Evidence, 'enhancedEvidence'>]?: Evidence[field] | null } & {
+  readonly enhancedEvidence?: { readonly [programme in keyof EnhancedEvidence]?: EnhancedEvidence[programme] | null } | null;
+};
 
-export type DraftRefusal = 'evidence_changed' | 'evidence_file_not_found';
+export type DraftError =
+  /** Somebody changed the draft since it was looked at; this is what was changed since. */
+  | { readonly code: 'evidence_changed'; readonly version: number; readonly changes: readonly DraftChange[] }
+  | { readonly code: 'evidence_file_not_found' };
+export type DraftRefusal = DraftError['code'];
 
-/** The next version of a draft. `seen` is the version that was looked at; null when the writer goes ahead whatever it is. */
+/** The next version of a draft, or the same where nothing changes. `seen` is the version that was looked at; null goes ahead whatever it is. */
 export function edit(
   draft: Draft,
   changes: EvidenceChanges,
   seen: number | null,
   by: string,
   at: Date,
-): Result<Draft, { code: DraftRefusal }> {
-  if (seen !== null && seen !== draft.version) return err({ code: 'evidence_changed' });
-  const given = Object.entries(changes).filter(([, value]) => value !== undefined);
-  const merged = Object.fromEntries(
-    Object.entries({ ...draft.content, ...Object.fromEntries(given) }).filter(([, value]) => value !== null && value !== ''),
-  ) as Evidence;
-  const fields = given.map(([name]) => name).filter((name) => !isSame(draft.content, merged, name as keyof Evidence));
-  if (fields.length === 0) return ok(draft);
-  const gone = textFields.filter((name) => draft.content[name] !== undefined && merged[name] === undefined);
-  const emptied = [...new Set([...draft.emptied, ...gone])].filter((name) => merged[name] === undefined);
-  return ok({ ...next(draft, fields, by, at), content: merged, emptied });
+): Result<Draft, DraftError> {
+  if (isOutdated(draft, seen)) return err(outdated(draft, seen));
+  const { enhancedEvidence: before, ...restBefore } = draft.content;
+  const { enhancedEvidence: given, ...restGiven } = changes;
+  const rest = merge(restBefore, restGiven);
+  const enhancedEvidence = given === null ? {} : merge(before ?? {}, given ?? {});
+  const content: Evidence = { ...rest, ...(Object.keys(enhancedEvidence).length === 0 ? {} : { enhancedEvidence }) };
+  const fields = [
+    ...differences(restBefore, rest),
+    ...differences(before ?? {}, enhancedEvidence).map((programme) => `enhancedEvidence.${programme}`),
+  ];
+  return ok(fields.length === 0 ? draft : { ...next(draft, fields, by, at), content });
 }
 
-/** Puts a file in; one that had its place gives way, but for the files of an appeal. */
-export function addFile(draft: Draft, file: EvidenceFile, seen: number | null): Result<Draft, { code: DraftRefusal }> {
-  if (seen !== null && seen !== draft.version) return err({ code: 'evidence_changed' });
+/** Puts a file in; one that had its place gives way, but for the files of an appeal. The same file again changes nothing. */
+export function addFile(draft: Draft, file: EvidenceFile, seen: number | null): Result<Draft, DraftError> {
+  if (draft.files.some(({ id }) => id === file.id)) return ok(draft);
+  if (isOutdated(draft, seen)) return err(outdated(draft, seen));
   const kept = draft.files.filter(({ place }) => place !== file.place || place === 'appealSupportingFiles');
   return ok({ ...next(draft, [file.place], file.by, file.addedAt), files: [...kept, file] });
 }
 
-export function removeFile(
-  draft: Draft,
-  fileId: string,
-  seen: number | null,
-  by: string,
-  at: Date,
-): Result<Draft, { code: DraftRefusal }> {
+export function removeFile(draft: Draft, fileId: string, seen: number | null, by: string, at: Date): Result<Draft, DraftError> {
   const file = draft.files.find(({ id }) => id === fileId);
   if (file === undefined) return err({ code: 'evidence_file_not_found' });
-  if (seen !== null && seen !== draft.version) return err({ code: 'evidence_changed' });
+  if (isOutdated(draft, seen)) return err(outdated(draft, seen));
   return ok({ ...next(draft, [file.place], by, at), files: draft.files.filter(({ id }) => id !== fileId) });
 }
+
+/** What goes out in one answer. */
+export type Answer = Pick<Packet, 'content' | 'files' | 'emptied'>;
+
+/**
+ * What of a draft goes out now. A provider takes nothing but the appeal in an appeal, so what was written for the rounds before it stays
+ * in the draft and is not sent. Outside an appeal all of it goes, so that an appeal written too early is found rather than dropped.
+ * `emptied` names only what the provider was given by us: emptying a field that it filled in by itself would lose evidence.
+ */
+export function answerFrom(draft: Draft, isAppeal: boolean): Answer {
+  const { content, files } = draft;
+  const present = namesIn({ content, files });
+  const emptied = draft.staged.filter((name) => !present.includes(name));
+  if (!isAppeal) return { content, files, emptied };
+  return {
+    content: content.appeal === undefined ? {} : { appeal: content.appeal },
+    files: files.filter(({ place }) => place === 'appealSupportingFiles'),
+    emptied: emptied.filter((name) => name === 'appeal' || name === 'appealSupportingFiles'),
+  };
+}
+
+/** The draft after an answer was given to the provider to hold; `unclear` when it may hold that or what it held before. */
+export function staged(draft: Draft, version: number, answer: Answer, outcome: 'held' | 'unclear'): Draft {
+  const given = namesIn(answer);
+  if (outcome === 'unclear') return { ...draft, staged: inOrder([...draft.staged, ...given]) };
+  const held = draft.staged.filter((name) => !answer.emptied.includes(name));
+  return { ...draft, stagedVersion: Math.max(draft.stagedVersion, version), staged: inOrder([...held, ...given]) };
+}
+
+export const isEmpty = ({ content, files }: Pick<Draft, 'content' | 'files'>): boolean =>
+  Object.keys(content).length === 0 && files.length === 0;
+
+const isOutdated = (draft: Draft, seen: number | null) => seen !== null && seen !== draft.version;
+
+const outdated = (draft: Draft, seen: number | null): DraftError => ({
+  code: 'evidence_changed',
+  version: draft.version,
+  changes: draft.changes.filter(({ version }) => version > (seen ?? 0)),
+});
 
 function next(draft: Draft, fields: readonly string[], by: string, at: Date): Draft {
   const version = draft.version + 1;
   return { ...draft, version, changes: [...draft.changes, { version, fields, by, at }] };
 }
 
-const isSame = (a: Evidence, b: Evidence, name: keyof Evidence) => JSON.stringify(a[name]) === JSON.stringify(b[name]);
+/** Null and the empty text take out. */
+function merge<T extends object>(before: T, given: { readonly [field in keyof T]?: T[field] | null | undefined }): T {
+  const changed = Object.entries(given).filter(([, value]) => value !== undefined);
+  const all = Object.entries({ ...before, ...Object.fromEntries(changed) });
+  return Object.fromEntries(all.filter(([, value]) => value !== null && value !== '')) as T;
+}
 
-export const isEmpty = ({ content, files }: Pick<Draft, 'content' | 'files'>): boolean =>
-  Object.keys(content).length === 0 && files.length === 0;
+function differences(before: object, after: object): string[] {
+  const a: ReadonlyMap<string, unknown> = new Map(Object.entries(before));
+  const b: ReadonlyMap<string, unknown> = new Map(Object.entries(after));
+  return [...new Set([...a.keys(), ...b.keys()])].filter((name) => inWords(a.get(name)) !== inWords(b.get(name)));
+}
+
+/** As text that does not depend on the order of keys: a database may give them back in another one. */
+const inWords = (value: unknown): string | undefined =>
+  JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+
+const namesIn = ({ content, files }: Pick<Draft, 'content' | 'files'>): EvidenceName[] => {
+  const names = new Set<string>([...Object.keys(content), ...files.map(({ place }) => place)]);
+  return evidenceNames.filter((name) => names.has(name));
+};
+
+const inOrder = (names: readonly EvidenceName[]): EvidenceName[] => evidenceNames.filter((name) => names.includes(name));

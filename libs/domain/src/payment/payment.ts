@@ -4,7 +4,7 @@
  * Two kinds of change meet here and are kept apart. Decisions take room (`reserved`) and never more than is available; the database
  * refuses it as well. Facts of the provider are stored whatever they do, so a payment can be overdrawn: that is told, never refused.
  */
-import type { Dispute, Movement } from '../dispute/dispute.js';
+import { takenShare, type Dispute } from '../dispute/dispute.js';
 import { money, type Money } from '../money.js';
 import { evolve, type Refund, type RefundEvent, type Rejection } from '../refund/refund.js';
 import { err, ok, type Result } from '../result.js';
@@ -173,15 +173,11 @@ export function effectOn(dispute: Dispute, payment: Payment): { disputed: bigint
   return isOver ? { disputed: 0n, lost: taken } : { disputed: taken, lost: 0n };
 }
 
-function shareTaken({ movements, stage, status }: Dispute, whole: bigint): bigint {
-  const sum = (kind: Movement['kind']) =>
-    movements.reduce((total, movement) => (movement.kind === kind ? total + movement.amount : total), 0n);
-  const withdrawn = sum('withdrawal');
-  if (withdrawn > 0n) {
-    const left = withdrawn - sum('reinstatement');
-    // Rounded up: what is doubtful is not there to be refunded.
-    return left <= 0n ? 0n : (whole * left + withdrawn - 1n) / withdrawn;
-  }
+function shareTaken(dispute: Dispute, whole: bigint): bigint {
+  const share = takenShare(dispute);
+  // Rounded up: what is doubtful is not there to be refunded.
+  if (share !== null) return (whole * share.part + share.whole - 1n) / share.whole;
+  const { stage, status } = dispute;
   const takesMoney = stage === 'chargeback' || stage === 'appeal' || stage === 'compliance';
   const isTaken = status === 'needs_response' || status === 'under_review' || status === 'lost' || status === 'unknown';
   return takesMoney && isTaken ? whole : 0n;

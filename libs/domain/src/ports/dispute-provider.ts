@@ -1,5 +1,5 @@
-import type { DisputeReport } from '../dispute/dispute.js';
-import type { Evidence, FilePlace, FileType, TextField } from '../dispute/evidence.js';
+import type { DisputeReport, DisputeStage } from '../dispute/dispute.js';
+import type { Evidence, EvidenceName, FilePlace, FileType } from '../dispute/evidence.js';
 import type { CallContext, NoAnswer } from './refund-provider.js';
 
 /** No trustworthy answer; reading again does no harm. */
@@ -64,10 +64,12 @@ export interface EvidenceOrder {
   readonly providerDisputeId: string;
   readonly content: Evidence;
   readonly files: readonly { readonly place: FilePlace; readonly providerFileId: string }[];
-  /** Fields that the provider was given before and that are to be empty now. */
-  readonly emptied: readonly TextField[];
+  /** What the provider was given before and is to hold no more. */
+  readonly emptied: readonly EvidenceName[];
   /** How many submissions the provider had counted when this was decided: with more, somebody has answered. */
   readonly submissions: number;
+  /** The stage it was decided in: an answer to an inquiry is none to the chargeback that it became. */
+  readonly stage: DisputeStage;
 }
 
 /**
@@ -85,8 +87,12 @@ export abstract class DisputeProvider {
   abstract upload(file: FileToUpload, key: string, call: CallContext): Promise<UploadAnswer>;
   /** Has the provider hold the evidence without submitting it. */
   abstract stage(order: EvidenceOrder, key: string, call: CallContext): Promise<DisputeSendAnswer>;
-  /** Submits, once and for all, unless the dispute has been answered or does not wait for an answer any more. */
+  /** Submits, once and for all, unless it has been answered, does not wait for an answer any more, or has come to another stage. */
   abstract submit(order: EvidenceOrder, key: string, call: CallContext): Promise<DisputeSendAnswer>;
-  /** Gives the dispute up, unless it does not wait for an answer any more. */
-  abstract accept(providerDisputeId: string, key: string, call: CallContext): Promise<DisputeSendAnswer>;
+  /** Gives the dispute up, unless it does not wait for an answer any more, or has come to another stage. */
+  abstract accept(
+    order: Pick<EvidenceOrder, 'providerDisputeId' | 'stage'>,
+    key: string,
+    call: CallContext,
+  ): Promise<DisputeSendAnswer>;
 }

@@ -21,6 +21,9 @@ export type Notice =
       /** Whether a payment nobody has heard of is read as well, because the reading would show what others refunded of it. */
       readonly readUnheard: boolean;
     }
+  /** A dispute, or a bank's early warning of fraud. It claims nothing: whatever it says is read back. */
+  | { readonly about: 'dispute'; readonly providerDisputeId: string; readonly payment: string | null }
+  | { readonly about: 'warning'; readonly providerWarningId: string; readonly payment: string | null }
   /** Genuine, and of another account or mode: nothing that this account could read. */
   | { readonly about: 'others'; readonly why: string }
   /** Genuine, and nothing we act on. */

@@ -1,3 +1,4 @@
+import type { DisputeReport } from '../dispute/dispute.js';
 import type { Money } from '../money.js';
 import type { PaymentFacts } from '../payment/payment.js';
 import type { RefundReport } from '../refund/refund.js';
@@ -68,7 +69,13 @@ export type ReadAnswer =
 
 export type PaymentAnswer =
   /** `refunds` is the complete list where `facts.basis` is `provider`; empty where the provider has no list. */
-  | { readonly kind: 'found'; readonly facts: PaymentFacts; readonly refunds: readonly FoundRefund[] }
+  | {
+      readonly kind: 'found';
+      readonly facts: PaymentFacts;
+      readonly refunds: readonly FoundRefund[];
+      /** All of the payment's disputes; left out where there was no reason to ask. */
+      readonly disputes?: readonly DisputeReport[];
+    }
   | Absent
   | { readonly kind: 'unread'; readonly why: string }
   | NoAnswer;

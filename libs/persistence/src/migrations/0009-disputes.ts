@@ -83,7 +83,7 @@ const statements = [
      content jsonb not null,
      changes jsonb not null,
      staged_version integer not null,
-     emptied jsonb not null
+     staged jsonb not null
    ) with (fillfactor = 80)`,
 
   `create table evidence_file (

@@ -1,0 +1,167 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { Dispute, Movement } from '../dispute/dispute.js';
+import { accountDispute, available, effectOn, heardOf, joined, overdrawn, type Payment } from './payment.js';
+
+const at = new Date('2026-03-01T12:00:00.000Z');
+const later = new Date('2026-03-02T12:00:00.000Z');
+const move = (kind: Movement['kind'], amount: bigint, id = `${kind}-${amount}`): Movement => ({
+  id,
+  kind,
+  amount,
+  currency: 'USD',
+  fee: 0n,
+  at,
+});
+
+function dispute(said: Partial<Dispute> = {}): Dispute {
+  return {
+    id: 'dp_1',
+    account: 'default',
+    provider: 'stripe',
+    providerDisputeId: 'du_1',
+    paymentKey: 'p',
+    ordinal: null,
+    stage: 'chargeback',
+    status: 'needs_response',
+    money: 'withdrawn',
+    attention: null,
+    providerStatus: 'needs_response',
+    amount: 10_000n,
+    currency: 'USD',
+    reason: 'fraudulent',
+    networkReasonCode: null,
+    network: null,
+    refundable: false,
+    dueBy: null,
+    decideBy: null,
+    nextAlarmAt: null,
+    alarms: 0,
+    round: 1,
+    submissions: 0,
+    submissionsBefore: 0,
+    decision: null,
+    eligibilities: [],
+    movements: [move('withdrawal', 10_000n)],
+    disputed: 0n,
+    lost: 0n,
+    attempt: 1,
+    reportedAt: at,
+    openedAt: at,
+    version: 1,
+    createdAt: at,
+    updatedAt: at,
+    ...said,
+  };
+}
+
+const payment = (said: Partial<Payment> = {}): Payment => ({
+  ...heardOf('p', 'default', 'stripe', 'pi_1', true),
+  currency: 'USD',
+  captured: 10_000n,
+  readAt: at,
+  ...said,
+});
+
+const counted = (of: Payment, before: Dispute | null, after: Dispute): { payment: Payment; dispute: Dispute } => {
+  const dispute = { ...after, ...effectOn(after, of) };
+  return { payment: accountDispute(of, before, dispute), dispute };
+};
+
+describe('The balance of a disputed payment', () => {
+  it('is lowered by a chargeback, and by no inquiry', () => {
+    const inquiry = dispute({ stage: 'inquiry', movements: [], refundable: true });
+    expect(available(counted(payment(), null, inquiry).payment)).toBe(10_000n);
+    expect(counted(payment(), null, inquiry).payment.inquiries).toBe(1);
+    expect(available(counted(payment(), null, dispute()).payment)).toBe(0n);
+  });
+
+  it('counts a chargeback as gone before its withdrawal is seen', () => {
+    expect(effectOn(dispute({ movements: [] }), payment())).toEqual({ disputed: 10_000n, lost: 0n });
+  });
+
+  it('is given back by a reinstatement, wholly or by its share, and what stays away is lost', () => {
+    const taken = counted(payment(), null, dispute());
+    const won = dispute({
+      status: 'won',
+      movements: [move('withdrawal', 10_000n), move('reinstatement', 10_000n)],
+      refundable: true,
+    });
+    expect(available(counted(taken.payment, taken.dispute, won).payment)).toBe(10_000n);
+    const partly = dispute({ status: 'lost', movements: [move('withdrawal', 10_000n), move('reinstatement', 2_000n)] });
+    expect(counted(taken.payment, taken.dispute, partly).payment).toMatchObject({ disputed: 0n, lost: 8_000n });
+  });
+
+  it('goes by the share where money moves in another currency of settlement', () => {
+    const settled = dispute({ movements: [move('withdrawal', 9_200n), move('reinstatement', 2_300n)], status: 'lost' });
+    expect(effectOn(settled, payment())).toEqual({ disputed: 0n, lost: 7_500n });
+  });
+
+  it('has nothing available while a dispute in another currency stands', () => {
+    const foreign = dispute({ amount: 5_000n, currency: 'EUR' });
+    expect(available(counted(payment(), null, foreign).payment)).toBe(0n);
+  });
+
+  it('sums disputes, and may end below nothing: 120 are lost on 100 where 20 were refunded first', () => {
+    const refunded = payment({ refunded: 2_000n });
+    const charged = counted(refunded, null, dispute({ status: 'lost' }));
+    expect(charged.payment).toMatchObject({ lost: 10_000n, refunded: 2_000n });
+    expect(overdrawn(charged.payment)).toBe(true);
+    expect(available(charged.payment)).toBe(0n);
+    const second = counted(
+      charged.payment,
+      null,
+      dispute({ id: 'dp_2', amount: 3_000n, movements: [move('withdrawal', 3_000n)] }),
+    );
+    expect(second.payment).toMatchObject({ lost: 10_000n, disputed: 3_000n });
+  });
+
+  it('is refundable as the dispute says that was read last', () => {
+    const first = counted(payment(), null, dispute({ reportedAt: later, refundable: true, status: 'won' }));
+    const older = counted(first.payment, null, dispute({ id: 'dp_2', reportedAt: at, refundable: false }));
+    expect(older.payment.refundable).toBe(true);
+  });
+
+  it('heard of under two names ends under one, with all of it', () => {
+    const heard = counted(payment({ key: 'q', name: 'ch_1' }), null, dispute({ paymentKey: 'q' })).payment;
+    const [sum, nothing] = joined(heard, payment({ refunded: 500n }));
+    expect(sum).toMatchObject({ disputed: 10_000n, refunded: 500n, refundable: false });
+    expect(nothing).toMatchObject({ disputed: 0n, lost: 0n, inquiries: 0 });
+  });
+
+  it('is always the sum of what its disputes take, whatever they go through', () => {
+    const state = fc.record({
+      which: fc.integer({ min: 0, max: 2 }),
+      stage: fc.constantFrom('inquiry', 'chargeback', 'appeal') as fc.Arbitrary<Dispute['stage']>,
+      status: fc.constantFrom('needs_response', 'under_review', 'won', 'lost', 'closed', 'prevented') as fc.Arbitrary<
+        Dispute['status']
+      >,
+      amount: fc.bigInt({ min: 1n, max: 20_000n }),
+      out: fc.bigInt({ min: 0n, max: 20_000n }),
+      back: fc.bigInt({ min: 0n, max: 20_000n }),
+    });
+    fc.assert(
+      fc.property(fc.array(state, { maxLength: 20 }), (states) => {
+        let of = payment();
+        const known = new Map<number, Dispute>();
+        for (const { which, stage, status, amount, out, back } of states) {
+          const movements = [
+            ...(out > 0n ? [move('withdrawal', out)] : []),
+            ...(out > 0n && back > 0n ? [move('reinstatement', back)] : []),
+          ];
+          const next = counted(of, known.get(which) ?? null, dispute({ id: `dp_${which}`, stage, status, amount, movements }));
+          of = next.payment;
+          known.set(which, next.dispute);
+        }
+        const sum = (part: 'disputed' | 'lost') => [...known.values()].reduce((total, each) => total + each[part], 0n);
+        expect(of.disputed).toBe(sum('disputed'));
+        expect(of.lost).toBe(sum('lost'));
+        const inquiries = [...known.values()].filter(
+          ({ stage, status }) => stage === 'inquiry' && (status === 'needs_response' || status === 'under_review'),
+        );
+        expect(of.inquiries).toBe(inquiries.length);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
