@@ -193,7 +193,10 @@ const pace = `interval '1 second' / (rate * ${shareOfRate})`;
 const onwards = `greatest(next_at, clock_timestamp() - ${ms(pacing.burstMs)})`;
 
 const isDue = `head and state = 'open' and run_at <= clocked.now and (lease_until is null or lease_until <= clocked.now)`;
-const begunFirst = `provider_operation.kind in (${operationKinds.filter(isBegunFirst).map((kind) => `'${kind}'`).join(', ')})`;
+const begunFirst = `provider_operation.kind in (${operationKinds
+  .filter(isBegunFirst)
+  .map((kind) => `'${kind}'`)
+  .join(', ')})`;
 const ofPart = `(account, provider, kind, priority) = (part.account, part.provider, part.kind, part.priority)`;
 
 /**
