@@ -95,19 +95,25 @@ export class MemoryDisputes {
 
   private withFiles(draft: Omit<Draft, 'files'>): Draft {
     const files = this.files.where(({ disputeId, removedAt }) => disputeId === draft.disputeId && removedAt === null);
-    return { ...draft, files: files.map(({ bytes: _, ...file }): EvidenceFile => file) };
+    return { ...draft, files: files.map(known) };
   }
 
   /** What the provider calls a file is kept with the file alone. */
   private asUploaded(packet: Packet): Packet {
-    const known = (file: EvidenceFile) => this.files.get(file.id)?.providerFileId ?? file.providerFileId;
-    return { ...packet, files: packet.files.map((file) => ({ ...file, providerFileId: known(file) })) };
+    const called = (file: EvidenceFile) => this.files.get(file.id)?.providerFileId ?? file.providerFileId;
+    return { ...packet, files: packet.files.map((file) => ({ ...file, providerFileId: called(file) })) };
   }
 
   private changeFile(id: string, change: (file: NewEvidenceFile) => Partial<NewEvidenceFile>): void {
     const file = this.files.get(id);
     if (file !== undefined) this.files.put(id, { ...file, ...change(file) });
   }
+}
+
+/** What is known about a file, without its bytes. */
+function known(file: NewEvidenceFile): EvidenceFile {
+  const { id, disputeId, place, name, type, size, pages, digest, providerFileId, by, addedAt, removedAt } = file;
+  return { id, disputeId, place, name, type, size, pages, digest, providerFileId, by, addedAt, removedAt };
 }
 
 const keyOf = ({ disputeId, round, version }: Packet) => at(disputeId, round, version);

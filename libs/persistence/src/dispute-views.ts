@@ -4,7 +4,7 @@ import type { Dispute, FraudWarning } from '#domain/dispute/dispute';
 import type { Draft, EvidenceFile, Packet } from '#domain/dispute/evidence';
 import type { Payment } from '#domain/payment/payment';
 import { meaningOf } from '#persistence/database';
-import { DisputeTables } from '#persistence/dispute-tables';
+import { DisputeTables, fileOf } from '#persistence/dispute-tables';
 import { readHistory, type History } from '#persistence/history';
 import { DisputeRow, EvidenceFileRow, PaymentRow, uuidOf, WarningRow } from '#persistence/rows';
 import { Table, type Raw } from '#persistence/table';
@@ -97,7 +97,10 @@ export class DisputeViews {
            union all select id from dispute where provider_dispute_id = ?
            union all select d.id from payment_alias a, lateral (select id from dispute where payment_key = a.payment_key offset 0) d where a.name = ?
            union all select dispute_id from command where key = ? and dispute_id is not null))`,
-        ...[uuidOf(q), q, q, q],
+        uuidOf(q),
+        q,
+        q,
+        q,
       );
     }
     const found = await query(
@@ -152,9 +155,7 @@ export class DisputeViews {
       `select ${this.files.selection}, bytes from evidence_file where id = $1 and dispute_id = $2`,
       [uuidOf(fileId), uuidOf(disputeId)],
     );
-    if (raw === undefined) return null;
-    const { ordinal: _, bytes: __, ...file } = this.files.read(raw);
-    return { file, bytes: raw['bytes'] as Buffer };
+    return raw === undefined ? null : { file: fileOf(this.files.read(raw)), bytes: raw['bytes'] as Buffer };
   }
 
   /** Everything that led to where a dispute stands, and everything that came of it. */
