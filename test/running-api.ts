@@ -13,7 +13,7 @@ import { RunOperations } from '#application/run-operations';
 import { Wake } from '#application/wake';
 import { dataSource } from '#persistence/database';
 import { usualTerms } from '#domain/dispute/dispute';
-import { PostgresEvidenceFiles } from '#persistence/postgres-evidence-files';
+import { PostgresEvidenceFiles } from '#persistence/postgres-disputes';
 import { PostgresBook } from '#persistence/postgres-book';
 import { PostgresDeliveries } from '#persistence/postgres-deliveries';
 import { PostgresLog } from '#persistence/postgres-log';

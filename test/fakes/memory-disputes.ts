@@ -34,13 +34,11 @@ export class MemoryDisputes {
     return [...[...ids].flatMap((id) => this.disputes.get(id) ?? []), ...this.warningsIn(want)].map((each) => each.paymentKey);
   }
 
-  load(want: Want, keys: ReadonlySet<string>): LoadedDisputes {
+  load(want: Want, keys: ReadonlySet<string>, ofPayments: boolean): LoadedDisputes {
     const ids = this.idsIn(want);
     const evidence = new Set(want.evidence);
     return {
-      disputes: this.disputes.where(
-        (dispute) => ids.has(dispute.id) || (want.disputesOfPayments === true && keys.has(dispute.paymentKey)),
-      ),
+      disputes: this.disputes.where((dispute) => ids.has(dispute.id) || (ofPayments && keys.has(dispute.paymentKey))),
       warnings: this.warningsIn(want),
       drafts: this.drafts.where(({ disputeId }) => evidence.has(disputeId)).map((draft) => this.withFiles(draft)),
       packets: this.packets.where(({ disputeId }) => evidence.has(disputeId)).map((packet) => this.asUploaded(packet)),

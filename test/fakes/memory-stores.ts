@@ -108,7 +108,7 @@ export class MemoryStores {
   sealed = 0;
   private ordinals = 0n;
   readonly disputes = new MemoryDisputes(this.undo, () => this.nextOrdinal());
-  readonly files: EvidenceFiles = new MemoryEvidenceFiles(this.disputes);
+  readonly evidenceFiles: EvidenceFiles = new MemoryEvidenceFiles(this.disputes);
   readonly watch: DisputeWatch = new MemoryDisputeWatch(this);
 
   constructor(
@@ -213,10 +213,13 @@ class MemoryBook extends Book {
     for (const key of stores.disputes.paymentKeys(want)) keys.add(key);
 
     const payments = [...keys].sort().flatMap((key) => stores.payments.get(key) ?? []);
+    const { disputesOfPayments: which } = want;
+    const ofPayments = which === 'all' || (which === 'disputed' && payments.some(({ refundableAt }) => refundableAt !== null));
     const refunds = stores.refunds.where(
-      ({ refund }) => refundIds.has(refund.id) || (keys.has(refund.paymentKey) && isWantedOfPayment(want, refund.status)),
+      ({ refund }) =>
+        refundIds.has(refund.id) || (keys.has(refund.paymentKey) && isWantedOfPayment(want, ofPayments, refund.status)),
     );
-    const disputed = stores.disputes.load(want, keys);
+    const disputed = stores.disputes.load(want, keys, ofPayments);
     const disputeIds = new Set(disputed.disputes.map(({ id }) => id));
     const lanes = new Set([...payments.map(({ key }) => `refunds:${key}`), ...[...disputeIds].map(laneOf)]);
     const loaded = new Set(refunds.map(({ refund }) => refund.id));
@@ -389,9 +392,9 @@ class MemoryBook extends Book {
 }
 
 /** What of a payment's refunds comes along: those that wait for it, and those that went out of it. */
-function isWantedOfPayment({ waiting, disputesOfPayments }: Want, status: Refund['status']): boolean {
+function isWantedOfPayment({ waiting }: Want, ofPayments: boolean, status: Refund['status']): boolean {
   if (status === 'requested') return waiting === true;
-  return disputesOfPayments === true && (status === 'succeeded' || status === 'pending');
+  return ofPayments && (status === 'succeeded' || status === 'pending');
 }
 
 const targetOf = (operation: Operation) => at(operation.kind, operation.account, operation.provider, operation.target);

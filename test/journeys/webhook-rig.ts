@@ -351,7 +351,7 @@ function inMemory(simulators: string): Service {
   };
   const recorder = new RecordAnswers(stores.book, providers, usualTerms, () => 0.5);
   const settings = { atOnce: 20, leaseMs: 30_000, callMs: 10_000, againMs: 1 };
-  const operations = new RunOperations(stores.queue, stores.book, providers, stores.files, recorder, settings, log);
+  const operations = new RunOperations(stores.queue, stores.book, providers, stores.evidenceFiles, recorder, settings, log);
   const handle = new HandleDeliveries(stores.deliveries, stores.book, providers, log);
   const nothingByItself = { fileAtDeadline: false, acceptBelow: {} };
   const deadlines = new WatchDeadlines(stores.watch, stores.book, usualTerms, nothingByItself, log);

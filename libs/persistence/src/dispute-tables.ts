@@ -50,8 +50,8 @@ export class DisputeTables {
   }
 
   /** Everything wanted of disputes; the payments with these keys are locked. */
-  async load(runner: QueryRunner, want: Want, locked: ReadonlySet<string>): Promise<LoadedDisputes> {
-    const disputes = await this.loadDisputes(runner, want, [...locked]);
+  async load(runner: QueryRunner, want: Want, locked: ReadonlySet<string>, ofPayments: boolean): Promise<LoadedDisputes> {
+    const disputes = await this.loadDisputes(runner, want, [...locked], ofPayments);
     const warnings = await this.loadWarnings(runner, want);
     for (const { paymentKey } of [...disputes, ...warnings]) {
       if (!locked.has(paymentKey)) throw new Conflict('a dispute has moved to another payment');
@@ -102,9 +102,8 @@ export class DisputeTables {
     await this.warnings.update(runner, set.warningsOf(changes.warnings));
   }
 
-  private async loadDisputes(runner: QueryRunner, want: Want, keys: readonly string[]): Promise<Dispute[]> {
+  private async loadDisputes(runner: QueryRunner, want: Want, keys: readonly string[], ofPayments: boolean): Promise<Dispute[]> {
     const ids = idsIn(want);
-    const ofPayments = want.disputesOfPayments === true && keys.length > 0;
     if (ids.length === 0 && (want.providerDisputes ?? []).length === 0 && !ofPayments) return [];
     const given = [ids, ...named(want.providerDisputes), keys, ofPayments];
     const { rows } = await run(runner, loadDisputes(this.disputes.selection), given);

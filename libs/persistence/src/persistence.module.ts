@@ -20,8 +20,7 @@ import { dataSource, meaningOf, type DatabaseSettings } from '#persistence/datab
 import { DisputeViews } from '#persistence/dispute-views';
 import { PostgresBook } from '#persistence/postgres-book';
 import { PostgresDeliveries } from '#persistence/postgres-deliveries';
-import { PostgresDisputeWatch } from '#persistence/postgres-dispute-watch';
-import { PostgresEvidenceFiles } from '#persistence/postgres-evidence-files';
+import { PostgresDisputeWatch, PostgresEvidenceFiles } from '#persistence/postgres-disputes';
 import { PostgresCursors, PostgresLog, PostgresOffsets } from '#persistence/postgres-log';
 import { PostgresOperations } from '#persistence/postgres-operations';
 import { PostgresWake } from '#persistence/postgres-wake';

@@ -130,10 +130,11 @@ export class PostgresBook extends Book {
     // Only now: who waited for a lock is later than who held it, and says so in what it writes.
     const now = await timeOf(runner);
     const locked = new Set(payments.map((payment) => payment.key));
-    const refunds = await this.loadRefunds(runner, want, ids, named, [...locked]);
+    const ofPayments = want.disputesOfPayments === 'all' || (want.disputesOfPayments === 'disputed' && payments.some(isDisputed));
+    const refunds = await this.loadRefunds(runner, want, ids, named, [...locked], ofPayments);
     for (const { refund } of refunds)
       if (!locked.has(refund.paymentKey)) throw new Conflict('a refund has moved to another payment');
-    const disputed = await this.disputes.load(runner, want, locked);
+    const disputed = await this.disputes.load(runner, want, locked, ofPayments);
     const operations = want.unlocked === true ? [] : await this.loadOperations(runner, want, { payments, refunds, ...disputed });
     return {
       now,
@@ -196,9 +197,10 @@ export class PostgresBook extends Book {
     ids: string[],
     named: string[][],
     keys: string[],
+    ofPayments: boolean,
   ): Promise<KeptRefund[]> {
     const waiting = want.waiting === true && keys.length > 0;
-    const gone = want.disputesOfPayments === true && keys.length > 0;
+    const gone = ofPayments && keys.length > 0;
     if (ids.length === 0 && (want.providerRefunds ?? []).length === 0 && !waiting && !gone) return [];
     const { rows } = await run(runner, loadRefunds(this.refunds.selection), [ids, ...named, keys, waiting, gone]);
     return rows.map((raw) => {
@@ -348,6 +350,8 @@ export class PostgresBook extends Book {
       this.wake.ring('operations');
   }
 }
+
+const isDisputed = ({ refundableAt }: Payment) => refundableAt !== null;
 
 async function timeOf(runner: QueryRunner): Promise<Date> {
   const { rows } = await run<{ now: Date }>(runner, clock);

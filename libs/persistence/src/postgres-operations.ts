@@ -10,7 +10,7 @@ import {
 } from '#application/operations';
 import type { Scope } from '#application/sending';
 import { meaningOf } from '#persistence/database';
-import { disputeIds, OperationRow, refundIds } from '#persistence/rows';
+import { OperationRow, disputeIds, refundIds } from '#persistence/rows';
 import { claimOperations, meetLimits, parkedOperations, setLimits } from '#persistence/statements';
 import { run, Table, type Raw } from '#persistence/table';
 

@@ -15,7 +15,7 @@ import type {
   Eligibility,
   Movement,
 } from '#domain/dispute/dispute';
-import type { DraftChange, Evidence, EvidenceFile, EvidenceName, FilePlace, FileType } from '#domain/dispute/evidence';
+import type { DraftChange, Evidence, EvidenceFile, FilePlace, FileType, EvidenceName } from '#domain/dispute/evidence';
 import type { ActionRequired, Attention, Holds, RefundReason, RefundStatus, Rejection } from '#domain/refund/refund';
 
 const bigints: ValueTransformer = {
