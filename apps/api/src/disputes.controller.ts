@@ -9,7 +9,7 @@ import { DisputeViews, type DisputePlace, type DisputeView } from '#persistence/
 import { HttpCommands } from './commands.js';
 import { noCursor, readCursor, writeCursor } from './cursors.js';
 import { storyOfDispute } from './history.js';
-import { Describe } from './openapi.js';
+import { anyBody, Describe } from './openapi.js';
 import { Refusal } from './problems.js';
 import { AccountQuery, bodyOf, DisputesQuery, queryOf, timeIn, type CallerRequest } from './requests.js';
 
@@ -55,7 +55,7 @@ export class DisputesController {
     refuses: orders,
   })
   async one(@Param('id') given: string, @Req() request: CallerRequest): Promise<Dispute> {
-    return shown(await keptDispute(this.views, given, request));
+    return shown(await keptDispute(this.views, given, queryOf(AccountQuery, request)));
   }
 
   @Get(':id/history')
@@ -67,7 +67,7 @@ export class DisputesController {
     refuses: orders,
   })
   async history(@Param('id') given: string, @Req() request: CallerRequest): Promise<DisputeHistory> {
-    const { dispute } = await keptDispute(this.views, given, request);
+    const { dispute } = await keptDispute(this.views, given, queryOf(AccountQuery, request));
     const [history, { packets }] = await Promise.all([this.views.disputeHistory(dispute.id), this.views.evidence(dispute.id)]);
     return { data: storyOfDispute(dispute, packets, history), nextCursor: null };
   }
@@ -125,7 +125,7 @@ export class DisputesController {
     query: AccountQuery,
     idempotencyKey: 'optional',
     answers: [200, 'Dispute', 'The dispute as it is now; what the reading shows comes later.'],
-    refuses: orders,
+    refuses: [...orders, ...anyBody],
   })
   sync(@Param('id') given: string, @Req() request: CallerRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     return this.order('redress.SyncDispute.v1', given, request, reply);
@@ -148,20 +148,19 @@ export class DisputesController {
 
   /** An order about a dispute that exists; its account is the dispute's own. */
   private async order(type: DisputeCommandType, given: string, request: CallerRequest, reply: FastifyReply): Promise<Dispute> {
-    const { dispute } = await keptDispute(this.views, given, request);
+    const { dispute } = await keptDispute(this.views, given, queryOf(AccountQuery, request));
     const body = confirmed(() => bodyOf<DisputeCommand>(disputeCommands[type], request, { disputeId: dispute.id }));
     return this.commands.decideOnDispute({ account: dispute.account, type, body }, request, reply);
   }
 }
 
-/** A caller who names another account does not mean this dispute. */
+/** A caller who names another account does not mean this dispute; and what can be no id is the id of none. */
 export async function keptDispute(
   views: DisputeViews,
   given: string,
-  request: CallerRequest,
-  account: string | undefined = queryOf(AccountQuery, request).account,
+  { account }: { readonly account?: string },
 ): Promise<DisputeView> {
-  const view = await views.dispute(given);
+  const view = /^[\w-]{1,255}$/.test(given) ? await views.dispute(given) : null;
   if (view === null || (account !== undefined && account !== view.dispute.account)) throw new Refusal('dispute_not_found');
   return view;
 }

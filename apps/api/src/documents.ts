@@ -64,7 +64,8 @@ const endings: Record<FileType, string> = { 'application/pdf': 'pdf', 'image/jpe
 
 /** What the caller called it, as far as it can be shown; it decides nothing. */
 function nameOf(declared: string | undefined, type: FileType): string {
-  const base = (declared ?? '').split(/[/\\]/).at(-1) ?? '';
+  // As forms write a quotation mark: https://html.spec.whatwg.org/#multipart-form-data
+  const base = (declared ?? '').replaceAll('%22', '"').split(/[/\\]/).at(-1) ?? '';
   const shown = [...base.toWellFormed().replace(/[\p{Cc}\p{Cf}]/gu, '')].slice(-255).join('').trim();
   return shown === '' ? `document.${endings[type]}` : shown;
 }

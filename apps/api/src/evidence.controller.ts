@@ -61,7 +61,7 @@ export class EvidenceController {
     @Req() request: CallerRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Evidence> {
-    const { dispute } = await keptDispute(this.views, given, request);
+    const { dispute } = await keptDispute(this.views, given, queryOf(AccountQuery, request));
     const { draft, packets } = await this.views.evidence(dispute.id);
     return tagged(publicEvidence(dispute, draft ?? emptyDraft(dispute.id), packets), reply);
   }
@@ -82,7 +82,7 @@ export class EvidenceController {
     @Req() request: CallerRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Evidence> {
-    const { dispute } = await keptDispute(this.views, given, request);
+    const { dispute } = await keptDispute(this.views, given, queryOf(AccountQuery, request));
     const seen = versionSeen(request);
     if (seen === undefined) throw new Refusal('if_match_missing');
     const body = plain(bodyOf(EditEvidence, request));
@@ -119,7 +119,7 @@ export class EvidenceController {
   ): Promise<Evidence> {
     // Read whatever else is wrong, so that whoever sends it reads why.
     const { field, name, bytes } = await receiveUpload(request);
-    const { dispute } = await keptDispute(this.views, given, request);
+    const { dispute } = await keptDispute(this.views, given, queryOf(AccountQuery, request));
     const order = orderOf(dispute, request, versionSeen(request) ?? null);
     const answer = await this.desk.addFile(await lookInto(bytes, field, name), order);
     if (answer.kind === 'accepted' && answer.fileId !== null) {
@@ -143,8 +143,9 @@ export class EvidenceController {
     @Req() request: CallerRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Evidence> {
-    const { id: fileId, field, account } = queryOf(RemoveFileQuery, request);
-    const { dispute } = await keptDispute(this.views, given, request, account);
+    const query = queryOf(RemoveFileQuery, request);
+    const { id: fileId, field } = query;
+    const { dispute } = await keptDispute(this.views, given, query);
     if (fileId !== undefined && field === undefined) return this.remove(dispute, fileId, request, reply);
     if (field === undefined || fileId !== undefined) {
       throw validationFailed({ path: 'id', message: 'id or field must be given, and not both' });
@@ -172,7 +173,7 @@ export class EvidenceController {
     @Req() request: CallerRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Evidence> {
-    const { dispute } = await keptDispute(this.views, given, request);
+    const { dispute } = await keptDispute(this.views, given, queryOf(AccountQuery, request));
     return this.remove(dispute, fileId, request, reply);
   }
 
@@ -191,7 +192,7 @@ export class EvidenceController {
     @Req() request: CallerRequest,
     @Res() reply: FastifyReply,
   ) {
-    const { dispute } = await keptDispute(this.views, given, request);
+    const { dispute } = await keptDispute(this.views, given, queryOf(AccountQuery, request));
     const found = await this.views.evidenceFile(dispute.id, fileId);
     if (found === null) throw new Refusal('evidence_file_not_found', { disputeId: dispute.id });
     const { name, type, digest } = found.file;

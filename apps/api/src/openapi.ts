@@ -34,6 +34,9 @@ interface Described {
   readonly open?: true;
 }
 
+/** What is refused where no body is needed and one came. */
+export const anyBody = ['not_json', 'unsupported_media_type', 'body_too_large'] as const satisfies readonly Code[];
+
 const $ref = (schema: string) => ({ $ref: `#/components/schemas/${schema}` });
 
 /** Describes one operation. */
@@ -54,8 +57,7 @@ export function Describe(operation: Described): MethodDecorator {
   const everywhere: readonly Code[] =
     open === true ? ['bad_request', 'internal'] : ['bad_request', 'unauthorized', 'internal', 'unavailable'];
   const ofQuery: readonly Code[] = query === undefined ? [] : ['validation_failed'];
-  const ofBody: readonly Code[] =
-    takes === undefined ? [] : ['not_json', 'validation_failed', 'unsupported_media_type', 'body_too_large'];
+  const ofBody: readonly Code[] = takes === undefined ? [] : ['validation_failed', ...anyBody];
   const ofKey: readonly Code[] = idempotencyKey === undefined ? [] : ['validation_failed', 'idempotency_key_reused'];
   const ofMatch: readonly Code[] = ifMatch === undefined ? [] : ['validation_failed'];
   const refusals = new Set([...everywhere, ...ofQuery, ...ofBody, ...ofKey, ...ofMatch, ...refuses]);

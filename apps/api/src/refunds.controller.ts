@@ -13,7 +13,7 @@ import { Settings } from '../../settings.js';
 import { HttpCommands } from './commands.js';
 import { readOrdinal, writeCursor } from './cursors.js';
 import { storyOf } from './history.js';
-import { Describe } from './openapi.js';
+import { anyBody, Describe } from './openapi.js';
 import { Refusal } from './problems.js';
 import { AccountQuery, bodyOf, idempotencyKey, noQuery, queryOf, RefundsQuery, timeIn, type CallerRequest } from './requests.js';
 
@@ -127,7 +127,7 @@ export class RefundsController {
     query: AccountQuery,
     idempotencyKey: 'optional',
     answers: [200, 'Refund', 'The refund as it is now.'],
-    refuses: [...orders, 'not_awaiting_approval', 'own_approval'],
+    refuses: [...orders, 'not_awaiting_approval', 'own_approval', ...anyBody],
   })
   approve(@Param('id') refundId: string, @Req() request: CallerRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     return this.order('redress.ApproveRefund.v1', refundId, request, reply);
@@ -156,7 +156,7 @@ export class RefundsController {
     query: AccountQuery,
     idempotencyKey: 'optional',
     answers: [200, 'Refund', 'The refund as it is now.'],
-    refuses: [...orders, 'not_cancelable'],
+    refuses: [...orders, 'not_cancelable', ...anyBody],
   })
   cancel(@Param('id') refundId: string, @Req() request: CallerRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     return this.order('redress.CancelRefund.v1', refundId, request, reply);
@@ -185,7 +185,7 @@ export class RefundsController {
     query: AccountQuery,
     idempotencyKey: 'optional',
     answers: [200, 'Refund', 'The refund as it is now; what the reading shows comes later.'],
-    refuses: orders,
+    refuses: [...orders, ...anyBody],
   })
   sync(@Param('id') refundId: string, @Req() request: CallerRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     return this.order('redress.SyncRefund.v1', refundId, request, reply);
