@@ -64,7 +64,7 @@ export class DisputeTables {
     if (disputeIds.length === 0) return { drafts: [], packets: [], files: [] };
     const ids = [disputeIds.map(uuidOf)];
     const kept = (await run(runner, loadFiles(this.files.selection), ids)).rows.map((raw) => this.files.read(raw));
-    const files = kept.map(({ ordinal: _, bytes: __, ...file }): EvidenceFile => file);
+    const files = kept.map(({ ordinal: _ordinal, bytes: _bytes, ...file }): EvidenceFile => file);
     const drafts = (await run(runner, loadDrafts(this.drafts.selection), ids)).rows.map((raw) => this.drafts.read(raw));
     const packets = (await run(runner, loadPackets(this.packets.selection), ids)).rows.map((raw) => this.packets.read(raw));
     const uploaded = new Map(files.map(({ id, providerFileId }) => [id, providerFileId]));
