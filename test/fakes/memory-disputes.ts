@@ -34,13 +34,11 @@ export class MemoryDisputes {
     return [...[...ids].flatMap((id) => this.disputes.get(id) ?? []), ...this.warningsIn(want)].map((each) => each.paymentKey);
   }
 
-  load(want: Want, keys: ReadonlySet<string>): LoadedDisputes {
+  load(want: Want, keys: ReadonlySet<string>, ofPayments: boolean): LoadedDisputes {
     const ids = this.idsIn(want);
     const evidence = new Set(want.evidence);
     return {
-      disputes: this.disputes.where(
-        (dispute) => ids.has(dispute.id) || (want.disputesOfPayments !== undefined && keys.has(dispute.paymentKey)),
-      ),
+      disputes: this.disputes.where((dispute) => ids.has(dispute.id) || (ofPayments && keys.has(dispute.paymentKey))),
       warnings: this.warningsIn(want),
       drafts: this.drafts.where(({ disputeId }) => evidence.has(disputeId)).map((draft) => this.withFiles(draft)),
       packets: this.packets.where(({ disputeId }) => evidence.has(disputeId)).map((packet) => this.asUploaded(packet)),
@@ -95,19 +93,25 @@ export class MemoryDisputes {
 
   private withFiles(draft: Omit<Draft, 'files'>): Draft {
     const files = this.files.where(({ disputeId, removedAt }) => disputeId === draft.disputeId && removedAt === null);
-    return { ...draft, files: files.map(({ bytes: _, ...file }): EvidenceFile => file) };
+    return { ...draft, files: files.map(known) };
   }
 
   /** What the provider calls a file is kept with the file alone. */
   private asUploaded(packet: Packet): Packet {
-    const known = (file: EvidenceFile) => this.files.get(file.id)?.providerFileId ?? file.providerFileId;
-    return { ...packet, files: packet.files.map((file) => ({ ...file, providerFileId: known(file) })) };
+    const called = (file: EvidenceFile) => this.files.get(file.id)?.providerFileId ?? file.providerFileId;
+    return { ...packet, files: packet.files.map((file) => ({ ...file, providerFileId: called(file) })) };
   }
 
   private changeFile(id: string, change: (file: NewEvidenceFile) => Partial<NewEvidenceFile>): void {
     const file = this.files.get(id);
     if (file !== undefined) this.files.put(id, { ...file, ...change(file) });
   }
+}
+
+/** What is known about a file, without its bytes. */
+function known(file: NewEvidenceFile): EvidenceFile {
+  const { id, disputeId, place, name, type, size, pages, digest, providerFileId, by, addedAt, removedAt } = file;
+  return { id, disputeId, place, name, type, size, pages, digest, providerFileId, by, addedAt, removedAt };
 }
 
 const keyOf = ({ disputeId, round, version }: Packet) => at(disputeId, round, version);

@@ -24,7 +24,7 @@ import {
   type TopicTurn,
 } from '#application/event-log';
 import {
-  isIrrevocable,
+  isBegunFirst,
   isOpen,
   operationKinds,
   OperationQueue,
@@ -213,10 +213,13 @@ class MemoryBook extends Book {
     for (const key of stores.disputes.paymentKeys(want)) keys.add(key);
 
     const payments = [...keys].sort().flatMap((key) => stores.payments.get(key) ?? []);
+    const { disputesOfPayments: which } = want;
+    const ofPayments = which === 'all' || (which === 'disputed' && payments.some(({ refundableAt }) => refundableAt !== null));
     const refunds = stores.refunds.where(
-      ({ refund }) => refundIds.has(refund.id) || (keys.has(refund.paymentKey) && isWantedOfPayment(want, refund.status)),
+      ({ refund }) =>
+        refundIds.has(refund.id) || (keys.has(refund.paymentKey) && isWantedOfPayment(want, ofPayments, refund.status)),
     );
-    const disputed = stores.disputes.load(want, keys);
+    const disputed = stores.disputes.load(want, keys, ofPayments);
     const disputeIds = new Set(disputed.disputes.map(({ id }) => id));
     const lanes = new Set([...payments.map(({ key }) => `refunds:${key}`), ...[...disputeIds].map(laneOf)]);
     const loaded = new Set(refunds.map(({ refund }) => refund.id));
@@ -389,9 +392,9 @@ class MemoryBook extends Book {
 }
 
 /** What of a payment's refunds comes along: those that wait for it, and those that went out of it. */
-function isWantedOfPayment({ waiting, disputesOfPayments }: Want, status: Refund['status']): boolean {
+function isWantedOfPayment({ waiting }: Want, ofPayments: boolean, status: Refund['status']): boolean {
   if (status === 'requested') return waiting === true;
-  return disputesOfPayments !== undefined && (status === 'succeeded' || status === 'pending');
+  return ofPayments && (status === 'succeeded' || status === 'pending');
 }
 
 const targetOf = (operation: Operation) => at(operation.kind, operation.account, operation.provider, operation.target);
@@ -485,7 +488,7 @@ class MemoryQueue extends OperationQueue {
     const { stores } = this;
     const { now } = stores;
     const { kind, tries, firstSentAt } = operation;
-    const begun = isIrrevocable(kind) ? {} : { tries: tries + 1, firstSentAt: firstSentAt ?? now, lastSentAt: now };
+    const begun = isBegunFirst(kind) ? {} : { tries: tries + 1, firstSentAt: firstSentAt ?? now, lastSentAt: now };
     const claimed = { ...operation, ...begun, fence: operation.fence + 1n, leaseUntil: stores.later(leaseMs) };
     stores.operations.put(operation.id, claimed);
     return claimed;

@@ -63,8 +63,7 @@ export class DisputeTables {
   async evidence(runner: QueryRunner, disputeIds: readonly string[]): Promise<KeptEvidence> {
     if (disputeIds.length === 0) return { drafts: [], packets: [], files: [] };
     const ids = [disputeIds.map(uuidOf)];
-    const kept = (await run(runner, loadFiles(this.files.selection), ids)).rows.map((raw) => this.files.read(raw));
-    const files = kept.map(({ ordinal: _ordinal, bytes: _bytes, ...file }): EvidenceFile => file);
+    const files = (await run(runner, loadFiles(this.files.selection), ids)).rows.map((raw) => fileOf(this.files.read(raw)));
     const drafts = (await run(runner, loadDrafts(this.drafts.selection), ids)).rows.map((raw) => this.drafts.read(raw));
     const packets = (await run(runner, loadPackets(this.packets.selection), ids)).rows.map((raw) => this.packets.read(raw));
     const uploaded = new Map(files.map(({ id, providerFileId }) => [id, providerFileId]));
@@ -116,6 +115,12 @@ export class DisputeTables {
     const { rows } = await run(runner, loadWarnings(this.warnings.selection), named(warnings));
     return rows.map((raw) => this.warnings.read(raw));
   }
+}
+
+/** What is known about a file, without its bytes. */
+export function fileOf(row: EvidenceFileRow): EvidenceFile {
+  const { id, disputeId, place, name, type, size, pages, digest, providerFileId, by, addedAt, removedAt } = row;
+  return { id, disputeId, place, name, type, size, pages, digest, providerFileId, by, addedAt, removedAt };
 }
 
 const idsIn = ({ disputes = [], evidence = [] }: Want) => [...disputes, ...evidence].map(uuidOf);

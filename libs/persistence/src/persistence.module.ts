@@ -17,6 +17,7 @@ import { EvidenceFiles } from '#application/evidence-files';
 import { OperationQueue } from '#application/operations';
 import { Wake } from '#application/wake';
 import { dataSource, meaningOf, type DatabaseSettings } from '#persistence/database';
+import { DisputeViews } from '#persistence/dispute-views';
 import { PostgresBook } from '#persistence/postgres-book';
 import { PostgresDeliveries } from '#persistence/postgres-deliveries';
 import { PostgresDisputeWatch, PostgresEvidenceFiles } from '#persistence/postgres-disputes';
@@ -65,6 +66,7 @@ export class PersistenceModule implements OnApplicationBootstrap, OnApplicationS
       over(EvidenceFiles, (from) => new PostgresEvidenceFiles(from)),
       over(DisputeWatch, (from) => new PostgresDisputeWatch(from)),
       over(Views, (from) => new Views(from)),
+      over(DisputeViews, (from) => new DisputeViews(from)),
     ];
     return {
       module: PersistenceModule,

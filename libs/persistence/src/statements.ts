@@ -7,7 +7,7 @@
  * an index that is read from end to end has both to offer.
  */
 
-import { irrevocableKinds, pacing } from '#application/operations';
+import { isBegunFirst, operationKinds, pacing } from '#application/operations';
 
 /** Moves a partition on, from where this consumer believed it to be. One row by primary key. */
 export const movePartition = `
@@ -193,7 +193,10 @@ const pace = `interval '1 second' / (rate * ${shareOfRate})`;
 const onwards = `greatest(next_at, clock_timestamp() - ${ms(pacing.burstMs)})`;
 
 const isDue = `head and state = 'open' and run_at <= clocked.now and (lease_until is null or lease_until <= clocked.now)`;
-const isIrrevocable = `provider_operation.kind in (${irrevocableKinds.map((kind) => `'${kind}'`).join(', ')})`;
+const begunFirst = `provider_operation.kind in (${operationKinds
+  .filter(isBegunFirst)
+  .map((kind) => `'${kind}'`)
+  .join(', ')})`;
 const ofPart = `(account, provider, kind, priority) = (part.account, part.provider, part.kind, part.priority)`;
 
 /**
@@ -246,7 +249,7 @@ export const loadHours = (selection: string) => `
  * - `found`, `turned`: in an account the urgent go first, but for a kind that was passed over too long.
  * - `taken`: accounts share the round, turn by turn.
  *
- * A reading is counted as begun with that; the beginning of what cannot be taken back is committed with its refund or dispute.
+ * A reading is counted as begun with that; the beginning of what cannot be undone is committed with its refund or dispute.
  *
  * What is changed is joined with a materialized set and nothing else. PostgreSQL looks again at a row that another claim has changed since
  * this one began, and a union or a lateral in that place makes it lose the change.
@@ -317,9 +320,9 @@ export const claimOperations = (selection: string) => `
     where (provider_limit.account, provider_limit.provider, provider_limit.kind) = (used.account, used.provider, used.kind)
   )
   update provider_operation set lease_until = clocked.now + $2 * interval '1 millisecond', fence = fence + 1,
-    tries = tries + (not ${isIrrevocable})::int,
-    first_sent_at = case when ${isIrrevocable} then first_sent_at else coalesce(first_sent_at, clocked.now) end,
-    last_sent_at = case when ${isIrrevocable} then last_sent_at else clocked.now end
+    tries = tries + (not ${begunFirst})::int,
+    first_sent_at = case when ${begunFirst} then first_sent_at else coalesce(first_sent_at, clocked.now) end,
+    last_sent_at = case when ${begunFirst} then last_sent_at else clocked.now end
   from taken, clocked where provider_operation.id = taken.id
   returning ${selection}, greatest(0, extract(epoch from taken.moment - clock_timestamp()) * 1000)::float8 as in_ms`;
 

@@ -5,21 +5,12 @@ import type { PartitionHalt } from '#application/event-log';
 import type { Operation } from '#application/operations';
 import type { Pause } from '#application/sending';
 import type { Payment } from '#domain/payment/payment';
-import { meaningOf } from '#persistence/database';
-import {
-  CallRow,
-  CommandRow,
-  DeadLetterRow,
-  DeliveryRow,
-  EventRow,
-  OperationRow,
-  PauseRow,
-  PaymentRow,
-  RefundRow,
-  uuidOf,
-} from '#persistence/rows';
+import { DisputeViews, type DisputeView } from '#persistence/dispute-views';
+import { readHistory, type History } from '#persistence/history';
+import { DeadLetterRow, DeliveryRow, OperationRow, PauseRow, PaymentRow, RefundRow, uuidOf } from '#persistence/rows';
 import { shareOfRate, standingPauses } from '#persistence/statements';
 import { Table, type Raw } from '#persistence/table';
+import { conditions, query } from '#persistence/view-queries';
 
 export interface RefundView extends KeptRefund {
   readonly payment: Payment;
@@ -54,13 +45,7 @@ export interface Page<T> {
   readonly next: bigint | null;
 }
 
-export interface RefundHistory {
-  readonly commands: readonly CommandRow[];
-  readonly operations: readonly Operation[];
-  readonly calls: readonly CallRow[];
-  readonly deliveries: readonly DeliveryRow[];
-  readonly events: readonly (EventRow & { position: bigint | null })[];
-}
+export type RefundHistory = History;
 
 export interface Certainty {
   readonly account: string;
@@ -76,6 +61,7 @@ type Delivered = Omit<DeliveryRow, 'body'>;
 /** Something that a person must look at, since when. */
 export type Attended = { readonly at: Date; readonly id: string } & (
   | { readonly kind: 'refund'; readonly refund: RefundView }
+  | { readonly kind: 'dispute'; readonly dispute: DisputeView }
   | { readonly kind: 'operation'; readonly operation: Operation }
   | { readonly kind: 'dead_letter'; readonly deadLetter: DeadLetterRow }
   | { readonly kind: 'pause'; readonly pause: Pause }
@@ -85,24 +71,20 @@ export type Attended = { readonly at: Date; readonly id: string } & (
 export class Views {
   private readonly refunds: Table<RefundRow>;
   private readonly payments: Table<PaymentRow>;
-  private readonly commands: Table<CommandRow>;
   private readonly operations: Table<OperationRow>;
-  private readonly calls: Table<CallRow>;
   private readonly deliveries: Table<DeliveryRow>;
-  private readonly events: Table<EventRow>;
   private readonly letters: Table<DeadLetterRow>;
   private readonly pausing: Table<PauseRow>;
+  private readonly disputes: DisputeViews;
 
   constructor(private readonly source: DataSource) {
     this.refunds = new Table(source, RefundRow);
     this.payments = new Table(source, PaymentRow);
-    this.commands = new Table(source, CommandRow);
     this.operations = new Table(source, OperationRow);
-    this.calls = new Table(source, CallRow);
     this.deliveries = new Table(source, DeliveryRow);
-    this.events = new Table(source, EventRow);
     this.letters = new Table(source, DeadLetterRow);
     this.pausing = new Table(source, PauseRow);
+    this.disputes = new DisputeViews(source);
   }
 
   async refund(id: string): Promise<RefundView | null> {
@@ -174,45 +156,14 @@ export class Views {
   }
 
   /** Everything that led to where a refund stands, and everything that came of it. */
-  async history(id: string): Promise<RefundHistory> {
-    const uuid = uuidOf(id);
-    const [commands, operations, calls, deliveries, events] = await Promise.all([
-      this.query(`select ${this.commands.selection} from command where refund_id = $1 order by received_at`, [uuid]),
-      this.query(
-        `select ${this.operations.selection} from provider_operation where refund_id = $1
-         union all
-         select ${this.operations.selection} from provider_operation
-           where kind = 'payment.read' and payment_key = (select payment_key from refund where id = $1)
-         order by ordinal limit 500`,
-        [uuid],
-      ),
-      this.query(
-        `select ${this.calls.selection} from provider_call where refund_id = $1
-         union all
-         select ${this.calls.selection} from provider_call
-           where refund_id is null and payment_key = (select payment_key from refund where id = $1)
-         order by ordinal limit 500`,
-        [uuid],
-      ),
-      this.query(`select ${this.deliveries.selection} from webhook_delivery where refund_id = $1 order by ordinal limit 500`, [
-        uuid,
-      ]),
-      this.query(
-        `select ${this.events.selection}, p.position from event left join event_position p using (ordinal)
-         where subject = $1 order by ordinal limit 500`,
-        [id],
-      ),
-    ]);
-    return {
-      commands: commands.map((raw) => this.commands.read(raw)),
-      operations: operations.map((raw) => this.operations.read(raw)),
-      calls: calls.map((raw) => this.calls.read(raw)),
-      deliveries: deliveries.map((raw) => this.deliveries.read(raw)),
-      events: events.map((raw) => ({
-        ...this.events.read(raw),
-        position: raw['position'] === null ? null : BigInt(String(raw['position'])),
-      })),
-    };
+  async history(id: string): Promise<History> {
+    const itsPayment = 'payment_key = (select payment_key from refund where id = $1)';
+    return readHistory(this.source, id, {
+      commands: 'refund_id = $1',
+      operations: ['refund_id = $1', `kind = 'payment.read' and ${itsPayment}`],
+      calls: ['refund_id = $1', `refund_id is null and dispute_id is null and ${itsPayment}`],
+      deliveries: 'refund_id = $1',
+    });
   }
 
   /** Webhook deliveries, newest first, without their bodies. */
@@ -262,7 +213,7 @@ export class Views {
   }
 
   /**
-   * What needs a person, newest first, behind `before`. Four partial orders are merged, each already cut to a page, so that the
+   * What needs a person, newest first, behind `before`. Partial orders are merged, each already cut to a page, so that the
    * cost is that of a page whatever there is behind it.
    */
   async attention(before: { readonly at: Date; readonly id: string } | null, limit: number): Promise<Attended[]> {
@@ -271,6 +222,7 @@ export class Views {
         where ${where} and ($1::timestamptz is null or (${at}, id) < ($1, $2::uuid)) order by ${at} desc, id desc limit ${limit})`;
     const found = await this.query(
       `${source('refund', 'refund', 'updated_at', 'attention is not null')}
+       union all ${source('dispute', 'dispute', 'updated_at', 'attention is not null')}
        union all ${source('operation', 'provider_operation', 'coalesce(last_sent_at, created_at)', "state = 'parked'")}
        union all ${source('dead_letter', 'dead_letter', 'at', '"end" is null')}
        union all ${source('pause', 'sending_pause', 'since', 'automatic and ended_at is null')}
@@ -281,8 +233,9 @@ export class Views {
     const ids = (kind: string) => found.filter((raw) => raw['kind'] === kind).map((raw) => String(raw['id']));
     const rows = (selection: string, table: string, kind: string) =>
       this.query(`select ${selection} from ${table} where id = any($1::uuid[])`, [ids(kind)]);
-    const [refunds, operations, letters, pauses, halts] = await Promise.all([
+    const [refunds, disputes, operations, letters, pauses, halts] = await Promise.all([
       rows(this.refunds.selection, 'refund', 'refund').then((raw) => this.withPayments(raw)),
+      this.disputes.withIds(ids('dispute')),
       rows(this.operations.selection, 'provider_operation', 'operation'),
       rows(this.letters.selection, 'dead_letter', 'dead_letter'),
       rows(this.pausing.selection, 'sending_pause', 'pause'),
@@ -290,6 +243,7 @@ export class Views {
     ]);
     const byId = new Map<string, (at: Date, id: string) => Attended>();
     for (const view of refunds) byId.set(uuidOf(view.refund.id), (at, id) => ({ kind: 'refund', at, id, refund: view }));
+    for (const view of disputes) byId.set(uuidOf(view.dispute.id), (at, id) => ({ kind: 'dispute', at, id, dispute: view }));
     for (const raw of operations) {
       const operation = this.operations.read(raw);
       byId.set(operation.id, (at, id) => ({ kind: 'operation', at, id, operation }));
@@ -333,12 +287,16 @@ export class Views {
   /** How much waits, for the metrics. Partial indexes hold just that. */
   async backlog(): Promise<Readonly<Record<string, number>>> {
     const [raw] = await this.query(
-      `select
+      `with clocked as materialized (select service_now() as now)
+       select
          (select count(*) from (select 1 from provider_operation where head and state = 'open' and run_at <= service_now() limit 10000) due) as operations_due,
          (select count(*) from (select 1 from provider_operation where state = 'parked' limit 10000) parked) as operations_parked,
          (select count(*) from (select 1 from webhook_delivery where disposition is null and operation_id is null limit 10000) pending) as deliveries_pending,
          (select count(*) from (select 1 from refund where attention is not null limit 10000) looked) as refunds_with_attention,
          (select count(*) from (select 1 from refund where status = 'outcome_unknown' limit 10000) lost) as refunds_unknown,
+         (select count(*) from (select 1 from dispute where status in ('needs_response', 'under_review', 'unknown') limit 10000) awaited) as disputes_open,
+         (select count(*) from (select 1 from dispute where attention is not null limit 10000) attended) as disputes_with_attention,
+         (select count(*) from clocked, lateral (select 1 from dispute where next_alarm_at <= clocked.now limit 10000) late) as dispute_alarms_due,
          (select count(*) from (select 1 from dead_letter where "end" is null limit 10000) waiting) as dead_letters,
          (select count(*) from sending_pause where ended_at is null) as sending_paused,
          (select position from event_seal) as log_position`,
@@ -393,28 +351,9 @@ export class Views {
     });
   }
 
-  private async query(statement: string, parameters: readonly unknown[]): Promise<Raw[]> {
-    try {
-      const answer = (await this.source.query(statement, [...parameters])) as Raw[] | [Raw[], number];
-      return Array.isArray(answer[0]) ? answer[0] : (answer as Raw[]);
-    } catch (error) {
-      throw meaningOf(error);
-    }
+  private query(statement: string, parameters: readonly unknown[]): Promise<Raw[]> {
+    return query(this.source, statement, parameters);
   }
-}
-
-/** Conditions that are joined by "and", each with its parameters as question marks. */
-function conditions() {
-  const parameters: unknown[] = [];
-  const all: string[] = [];
-  return {
-    parameters,
-    add(condition: string, ...values: unknown[]) {
-      let next = 0;
-      all.push(condition.replace(/\?/g, () => `$${parameters.push(values[next++])}`));
-    },
-    where: () => (all.length === 0 ? '' : `where ${all.join(' and ')}`),
-  };
 }
 
 function page<T>(found: readonly T[], limit: number, ordinal: (one: T) => bigint | null): Page<T> {
