@@ -10,7 +10,7 @@ import type { CallLimits } from '#domain/ports/refund-provider';
 import type { ProviderAccount, SendingBounds } from '#application/sending';
 import { exponentOf } from '#domain/money';
 import type { KafkaConnection } from '#messaging/kafka-client';
-import { isLive, type StripeAccount } from '#stripe/stripe-refunds';
+import { isLive, type StripeAccount } from '#stripe/stripe-client';
 import type { ZampAccount } from '#zamp/zamp-refunds';
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;

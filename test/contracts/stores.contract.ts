@@ -303,6 +303,7 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
           key: id,
           digest: 'd',
           refundId: null,
+          disputeId: null,
           type: 'redress.RequestRefund.v1',
           body: null,
           answer: '{"kind":"refused"}',
@@ -1066,6 +1067,7 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
             operationId,
             detail: null,
             refundId: null,
+            disputeId: null,
             disposition: operationId === null ? 'applied' : null,
           }),
         );
@@ -1106,9 +1108,11 @@ export function storesContract(name: string, open: () => Promise<StoresBench>): 
         await bench.advance(31_000);
         expect(await claim()).toEqual([other]);
         await transact({}, (set) =>
-          set.disposeAnswered({ operationId, disposition: 'stale', detail: 'nothing new', refundId: id }),
+          set.disposeAnswered({ operationId, disposition: 'stale', detail: 'nothing new', refundId: id, disputeId: null }),
         );
-        await transact({}, (set) => set.disposeAnswered({ operationId, disposition: 'applied', detail: 'news', refundId: null }));
+        await transact({}, (set) =>
+          set.disposeAnswered({ operationId, disposition: 'applied', detail: 'news', refundId: null, disputeId: null }),
+        );
         expect(await bench.dispositionOf(notice)).toEqual([{ disposition: 'stale', detail: 'nothing new', refundId: id }]);
         expect(await bench.dispositionOf(other)).toEqual([{ disposition: null, detail: null, refundId: null }]);
       });

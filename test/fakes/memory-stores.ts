@@ -4,6 +4,9 @@
  * time stands where `now` was set, and ids come from whoever makes it.
  */
 import { Book } from '#application/book';
+import { laneOf } from '#application/dispute-operations';
+import type { DisputeWatch } from '#application/dispute-watch';
+import type { EvidenceFiles } from '#application/evidence-files';
 import type { DeadLetter, KeptCall, KeptCommand, KeptRefund, Want } from '#application/kept';
 import { WorkingSet } from '#application/working-set';
 import { Deliveries, type NewDelivery, type PendingDelivery } from '#application/deliveries';
@@ -21,6 +24,7 @@ import {
   type TopicTurn,
 } from '#application/event-log';
 import {
+  isIrrevocable,
   isOpen,
   operationKinds,
   OperationQueue,
@@ -35,12 +39,16 @@ import {
 import { covers, newHour, type Pause, type Scope, type SendingHour } from '#application/sending';
 import { Wake, type Work } from '#application/wake';
 import { heardOf, room, type Payment } from '#domain/payment/payment';
+import type { Refund } from '#domain/refund/refund';
+import { MemoryDisputes, MemoryDisputeWatch, MemoryEvidenceFiles } from './memory-disputes.js';
+import { at, Rows } from './memory-rows.js';
 
 interface Delivery extends NewDelivery {
   readonly id: string;
   readonly receivedAt: Date;
   readonly operationId: string | null;
   readonly refundId: string | null;
+  readonly disputeId: string | null;
   readonly leaseUntil: Date | null;
 }
 
@@ -63,39 +71,6 @@ interface Limit {
 
 interface Refusal extends Error {
   code?: string;
-}
-
-const at = (...parts: readonly (string | number)[]) => parts.join(':');
-
-/** A table whose changes can be taken back. Rows stay in the order in which they came. */
-class Rows<T> {
-  private readonly rows = new Map<string, T>();
-
-  constructor(private readonly undo: (() => void)[]) {}
-
-  get(key: string): T | undefined {
-    return this.rows.get(key);
-  }
-
-  put(key: string, row: T): void {
-    const before = this.rows.get(key);
-    this.undo.push(() => (before === undefined ? this.rows.delete(key) : this.rows.set(key, before)));
-    this.rows.set(key, row);
-  }
-
-  /** What is there already is in the way, as with a primary key. */
-  add(key: string, row: T): void {
-    if (this.rows.has(key)) throw new Conflict(`${key} is there already`);
-    this.put(key, row);
-  }
-
-  all(): T[] {
-    return [...this.rows.values()];
-  }
-
-  where(wanted: (row: T) => boolean): T[] {
-    return this.all().filter(wanted);
-  }
 }
 
 /** The whole database. `now` is its clock. */
@@ -132,6 +107,9 @@ export class MemoryStores {
   readonly calls: KeptCall[] = [];
   sealed = 0;
   private ordinals = 0n;
+  readonly disputes = new MemoryDisputes(this.undo, () => this.nextOrdinal());
+  readonly evidenceFiles: EvidenceFiles = new MemoryEvidenceFiles(this.disputes);
+  readonly watch: DisputeWatch = new MemoryDisputeWatch(this);
 
   constructor(
     readonly newId: () => string,
@@ -232,16 +210,23 @@ class MemoryBook extends Book {
       const paymentKey = stores.operations.get(id)?.paymentKey ?? null;
       if (paymentKey !== null) keys.add(paymentKey);
     }
+    for (const key of stores.disputes.paymentKeys(want)) keys.add(key);
 
     const payments = [...keys].sort().flatMap((key) => stores.payments.get(key) ?? []);
     const refunds = stores.refunds.where(
-      ({ refund }) =>
-        refundIds.has(refund.id) || (want.waiting === true && refund.status === 'requested' && keys.has(refund.paymentKey)),
+      ({ refund }) => refundIds.has(refund.id) || (keys.has(refund.paymentKey) && isWantedOfPayment(want, refund.status)),
     );
+    const disputed = stores.disputes.load(want, keys);
+    const disputeIds = new Set(disputed.disputes.map(({ id }) => id));
+    const lanes = new Set([...payments.map(({ key }) => `refunds:${key}`), ...[...disputeIds].map(laneOf)]);
     const loaded = new Set(refunds.map(({ refund }) => refund.id));
     const targets = new Set([
       ...payments.map((each) => at('payment.read', each.account, each.provider, each.name)),
       ...(want.providerRefunds ?? []).map((each) => at('refund.read', each.account, each.provider, each.id)),
+      ...[...(want.providerDisputes ?? []), ...disputed.disputes.map((each) => ({ ...each, id: each.providerDisputeId }))].map(
+        (each) => at('dispute.read', each.account, each.provider, each.id),
+      ),
+      ...(want.warnings ?? []).map((each) => at('warning.read', each.account, each.provider, each.id)),
     ]);
     const operations = stores.operations.where(
       (each) =>
@@ -250,7 +235,8 @@ class MemoryBook extends Book {
           (isOpen(each) &&
             ((each.refundId !== null && loaded.has(each.refundId)) ||
               (each.lane === null && targets.has(at(each.kind, each.account, each.provider, each.target))) ||
-              (each.head && each.lane !== null && keys.has(each.lane.replace('refunds:', '')))))),
+              (each.disputeId !== null && disputeIds.has(each.disputeId)) ||
+              (each.head && each.lane !== null && lanes.has(each.lane))))),
     );
     const references = new Map<string, string>();
     for (const { account, reference } of want.references ?? []) {
@@ -263,6 +249,7 @@ class MemoryBook extends Book {
         payments,
         names,
         refunds,
+        ...disputed,
         providerRefunds,
         references,
         commands: (want.commands ?? []).flatMap((id) => stores.commands.get(id) ?? []),
@@ -285,7 +272,8 @@ class MemoryBook extends Book {
   private store(set: WorkingSet, { unlocked }: Want): void {
     const { stores } = this;
     const { changes } = set;
-    if (unlocked === true && changes.payments.size + changes.operations.size + changes.newOperations.size > 0) {
+    const changed = changes.payments.size + changes.operations.size + changes.newOperations.size > 0 || set.disputes.isChanged;
+    if (unlocked === true && changed) {
       throw new Error('what was loaded without its lock was changed');
     }
     for (const key of changes.payments) this.storePayment(set.payment(key));
@@ -302,6 +290,7 @@ class MemoryBook extends Book {
     for (const { account, provider, id, refundId } of changes.newProviderRefunds) {
       stores.providerRefunds.add(at(account, provider, id), refundId);
     }
+    stores.disputes.store(set.disputes, stores.now);
     for (const command of changes.commands) stores.commands.add(command.id, command);
     for (const id of changes.operations) this.storeOperation(set, id);
     for (const id of changes.newOperations) this.storeOperation(set, id);
@@ -337,7 +326,8 @@ class MemoryBook extends Book {
   }
 
   private moveAll(from: string, to: string): void {
-    const { refunds, names } = this.stores;
+    const { disputes, refunds, names } = this.stores;
+    disputes.move(from, to);
     for (const kept of refunds.where(({ refund }) => refund.paymentKey === from)) {
       refunds.put(kept.refund.id, { ...kept, refund: { ...kept.refund, paymentKey: to } });
     }
@@ -379,13 +369,14 @@ class MemoryBook extends Book {
 
   private dispose(set: WorkingSet): void {
     const { deliveryRows } = this.stores;
-    for (const { id, disposition, detail, operationId, refundId } of set.changes.deliveries) {
-      const known = deliveryRows.get(id);
-      if (known !== undefined) deliveryRows.put(id, { ...known, disposition, detail, operationId, refundId, leaseUntil: null });
+    for (const mark of set.changes.deliveries) {
+      const known = deliveryRows.get(mark.id);
+      if (known !== undefined) deliveryRows.put(mark.id, { ...known, ...mark, leaseUntil: null });
     }
-    for (const { operationId, disposition, detail, refundId } of set.changes.answeredDeliveries) {
+    for (const { operationId, disposition, detail, refundId, disputeId } of set.changes.answeredDeliveries) {
       for (const known of deliveryRows.where((each) => each.operationId === operationId && each.disposition === null)) {
-        deliveryRows.put(known.id, { ...known, disposition, detail, refundId: known.refundId ?? refundId });
+        const about = { refundId: known.refundId ?? refundId, disputeId: known.disputeId ?? disputeId };
+        deliveryRows.put(known.id, { ...known, disposition, detail, ...about });
       }
     }
   }
@@ -395,6 +386,12 @@ class MemoryBook extends Book {
     if (paymentKey !== null && sequence !== null) this.stores.sequences.add(at(paymentKey, String(sequence)), entry.id);
     this.stores.events.put(entry.id, entry);
   }
+}
+
+/** What of a payment's refunds comes along: those that wait for it, and those that went out of it. */
+function isWantedOfPayment({ waiting, disputesOfPayments }: Want, status: Refund['status']): boolean {
+  if (status === 'requested') return waiting === true;
+  return disputesOfPayments !== undefined && (status === 'succeeded' || status === 'pending');
 }
 
 const targetOf = (operation: Operation) => at(operation.kind, operation.account, operation.provider, operation.target);
@@ -488,7 +485,7 @@ class MemoryQueue extends OperationQueue {
     const { stores } = this;
     const { now } = stores;
     const { kind, tries, firstSentAt } = operation;
-    const begun = kind === 'refund.send' ? {} : { tries: tries + 1, firstSentAt: firstSentAt ?? now, lastSentAt: now };
+    const begun = isIrrevocable(kind) ? {} : { tries: tries + 1, firstSentAt: firstSentAt ?? now, lastSentAt: now };
     const claimed = { ...operation, ...begun, fence: operation.fence + 1n, leaseUntil: stores.later(leaseMs) };
     stores.operations.put(operation.id, claimed);
     return claimed;
@@ -630,7 +627,7 @@ class MemoryDeliveries extends Deliveries {
   async store(deliveries: readonly NewDelivery[]): Promise<void> {
     for (const delivery of deliveries) {
       const id = this.stores.newId();
-      const rest = { receivedAt: this.stores.now, operationId: null, refundId: null, leaseUntil: null };
+      const rest = { receivedAt: this.stores.now, operationId: null, refundId: null, disputeId: null, leaseUntil: null };
       this.stores.deliveryRows.put(id, { ...delivery, id, ...rest });
     }
     if (deliveries.some(({ disposition }) => disposition === null)) this.stores.wake.ring('deliveries');

@@ -81,7 +81,7 @@ export class RedressInMemory {
     return {
       commands,
       upkeep: new Upkeep(book, queue, commands, new DisputeCommands(book)),
-      operations: new RunOperations(queue, book, providers, this.stores.files, recorder, settings, log),
+      operations: new RunOperations(queue, book, providers, this.stores.evidenceFiles, recorder, settings, log),
       deliveries: new HandleDeliveries(this.stores.deliveries, book, providers, log),
       beginSweeps: () => beginSweeps(book, providers),
     };

@@ -25,6 +25,7 @@ import type { RefundCommand, RefundCommandType } from '#contracts/refund-command
 import type { Payment } from '#domain/payment/payment';
 import type { Refund } from '#domain/refund/refund';
 import { PostgresBook } from '#persistence/postgres-book';
+import { StripeDisputes } from '#stripe/stripe-disputes';
 import { StripeNotices } from '#stripe/stripe-notices';
 import { StripeRefunds } from '#stripe/stripe-refunds';
 import { ZampNotices } from '#zamp/zamp-notices';
@@ -317,7 +318,7 @@ function sortedBy({ provider, body }: Letter): string {
 }
 
 /** `redress.dispute.won.v1` without what all of them have. */
-const bare = (type: string) => type.split('.').at(-2) ?? type;
+const bare = (type: string) => type.replace(/^redress\.(?:dispute|refund)\.(\w+)\.v1$/, '$1');
 
 function inMemory(simulators: string): Service {
   let ids = 0;
@@ -344,14 +345,19 @@ function inMemory(simulators: string): Service {
   const zamp = { ...merchant, apiBase: `${simulators}/zamp`, webhookAddresses: [zampAddress], limits };
   const notices = { stripe: new StripeNotices(stripe), zamp: new ZampNotices(zamp) };
   const overStripe = new StripeRefunds(stripe);
-  const providers = new Providers([overStripe, new ZampRefunds(zamp)], Object.values(notices), [overStripe]);
+  const providers = new Providers(
+    [overStripe, new ZampRefunds(zamp)],
+    Object.values(notices),
+    [overStripe],
+    [new StripeDisputes(stripe)],
+  );
   const log = {
     tripped: () => undefined,
     failed: (what: string, _: object, error: unknown) => void alarms.push(`${what}: ${String(error)}`),
   };
   const recorder = new RecordAnswers(stores.book, providers, usualTerms, () => 0.5);
   const settings = { atOnce: 20, leaseMs: 30_000, callMs: 10_000, againMs: 1 };
-  const operations = new RunOperations(stores.queue, stores.book, providers, stores.files, recorder, settings, log);
+  const operations = new RunOperations(stores.queue, stores.book, providers, stores.evidenceFiles, recorder, settings, log);
   const handle = new HandleDeliveries(stores.deliveries, stores.book, providers, log);
   const nothingByItself = { fileAtDeadline: false, acceptBelow: {} };
   const deadlines = new WatchDeadlines(stores.watch, stores.book, usualTerms, nothingByItself, log);

@@ -52,6 +52,11 @@ export class DisputeSet {
     for (const warning of loaded.warnings) this.warnings.set(nameOf(warning, warning.providerWarningId), warning);
   }
 
+  /** Whether there is anything to store. */
+  get isChanged(): boolean {
+    return Object.values(this.changes).some((each) => ('size' in each ? each.size : each.length) > 0);
+  }
+
   get(id: string): Dispute | undefined {
     return this.disputes.get(id);
   }
@@ -129,9 +134,12 @@ export class DisputeSet {
     }
   }
 
-  /** Disputes of a name that turned out to be another payment's. */
+  /** Disputes and warnings of a name that turned out to be another payment's. */
   move(from: string, to: string): void {
     for (const dispute of this.ofPayment(from)) this.keep({ ...dispute, paymentKey: to });
+    for (const [name, warning] of this.warnings) {
+      if (warning.paymentKey === from) this.warnings.set(name, { ...warning, paymentKey: to });
+    }
   }
 
   setDraft(draft: Draft): void {

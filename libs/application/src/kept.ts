@@ -45,8 +45,11 @@ export interface Want {
   /** By our ids. */
   readonly disputes?: readonly string[];
   readonly providerDisputes?: readonly ProviderDisputeName[];
-  /** Also all disputes of the payments that are loaded, and the refunds that went out of those payments: what is shown of a payment may change them. */
-  readonly disputesOfPayments?: boolean;
+  /**
+   * Also all disputes of the payments that are loaded, and the refunds that went out of those payments, since what is shown of one may
+   * change the others; with `disputed` only where a payment is known to have a dispute.
+   */
+  readonly disputesOfPayments?: 'all' | 'disputed';
   /** Disputes, by our ids, whose drafts and packets are wanted too. */
   readonly evidence?: readonly string[];
   /** Fraud warnings, by the provider's ids. */

@@ -27,6 +27,11 @@ export const operationKinds = [
 ] as const;
 export type OperationKind = (typeof operationKinds)[number];
 
+/** What is done once and for all. Whoever runs it commits its beginning with what it is about; all else counts as begun once it is claimed. */
+export const irrevocableKinds = ['refund.send', 'dispute.submit', 'dispute.accept'] as const satisfies readonly OperationKind[];
+
+export const isIrrevocable = (kind: OperationKind): boolean => irrevocableKinds.some((each) => each === kind);
+
 /**
  * One thing to send to or read from a provider: evidence, recovery point and queue in a row. The refunds of one payment stand in one lane,
  * and what is sent about one dispute in another; each goes one at a time. Reads have no lane and are coalesced by what they read.

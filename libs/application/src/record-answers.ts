@@ -61,7 +61,7 @@ export class RecordAnswers {
     const refunds: string[] = [];
     const providerRefunds: ProviderRefundName[] = [];
     const aboutDisputes = answers.filter(isAboutDispute);
-    let disputesOfPayments = false;
+    let disputesOfPayments: Want['disputesOfPayments'];
     for (const answered of answers) {
       if (isAboutDispute(answered)) continue;
       const { claimed, kind, answer } = answered;
@@ -80,7 +80,7 @@ export class RecordAnswers {
       } else if (kind === 'payment.read' || kind === 'refund.find') {
         payments.push(name(target));
         if (answer.kind !== 'found') continue;
-        disputesOfPayments = true;
+        disputesOfPayments = answer.disputes === undefined ? (disputesOfPayments ?? 'disputed') : 'all';
         payments.push(name(answer.facts.name));
         aliases.push(...answer.facts.aliases.map(name));
         payments.push(...(answer.disputes ?? []).flatMap(({ payment }) => (payment === null ? [] : [name(payment)])));
@@ -95,7 +95,8 @@ export class RecordAnswers {
       }
     }
     const operations = answers.map(({ claimed }) => claimed.operation.id);
-    const want: Want = { payments, aliases, refunds, providerRefunds, operations, waiting: true, disputesOfPayments };
+    const ofPayments = disputesOfPayments === undefined ? {} : { disputesOfPayments };
+    const want: Want = { payments, aliases, refunds, providerRefunds, operations, waiting: true, ...ofPayments };
     if (aboutDisputes.length === 0) return want;
     const more = this.disputes.wantFor(aboutDisputes);
     return { ...want, ...more, payments: [...payments, ...(more.payments ?? [])] };

@@ -73,7 +73,7 @@ export class RecordDisputes {
       evidence: ids,
       payments: [...payments.values()],
       warnings: [...warnings.values()],
-      disputesOfPayments: true,
+      disputesOfPayments: 'all',
     };
   }
 

@@ -9,6 +9,8 @@ import { Sending1763800000004 } from '#persistence/migrations/0004-sending';
 import { ActionRequired1763800000006 } from '#persistence/migrations/0006-action-required';
 import { OpenOperations1763800000007 } from '#persistence/migrations/0007-open-operations';
 import { HaltedPartitions1763800000008 } from '#persistence/migrations/0008-halted-partitions';
+import { Disputes1763800000009 } from '#persistence/migrations/0009-disputes';
+import { DisputeIndexes1763800000010 } from '#persistence/migrations/0010-dispute-indexes';
 
 class SnakeCase extends DefaultNamingStrategy {
   override columnName(property: string, given: string | undefined): string {
@@ -41,6 +43,8 @@ export function dataSource({ url, connections, silenceMs = longestSilenceMs }: D
       ActionRequired1763800000006,
       OpenOperations1763800000007,
       HaltedPartitions1763800000008,
+      Disputes1763800000009,
+      DisputeIndexes1763800000010,
     ],
     migrationsTransactionMode: 'each',
     migrationsTableName: 'migration',

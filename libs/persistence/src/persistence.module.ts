@@ -11,12 +11,15 @@ import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { Book } from '#application/book';
 import { Deliveries } from '#application/deliveries';
+import { DisputeWatch } from '#application/dispute-watch';
 import { EventLog, PartitionOffsets, TopicCursors } from '#application/event-log';
+import { EvidenceFiles } from '#application/evidence-files';
 import { OperationQueue } from '#application/operations';
 import { Wake } from '#application/wake';
 import { dataSource, meaningOf, type DatabaseSettings } from '#persistence/database';
 import { PostgresBook } from '#persistence/postgres-book';
 import { PostgresDeliveries } from '#persistence/postgres-deliveries';
+import { PostgresDisputeWatch, PostgresEvidenceFiles } from '#persistence/postgres-disputes';
 import { PostgresCursors, PostgresLog, PostgresOffsets } from '#persistence/postgres-log';
 import { PostgresOperations } from '#persistence/postgres-operations';
 import { PostgresWake } from '#persistence/postgres-wake';
@@ -59,6 +62,8 @@ export class PersistenceModule implements OnApplicationBootstrap, OnApplicationS
       over(TopicCursors, (from) => new PostgresCursors(from)),
       over(PartitionOffsets, (from) => new PostgresOffsets(from)),
       over(Deliveries, (from, wake) => new PostgresDeliveries(from, wake)),
+      over(EvidenceFiles, (from) => new PostgresEvidenceFiles(from)),
+      over(DisputeWatch, (from) => new PostgresDisputeWatch(from)),
       over(Views, (from) => new Views(from)),
     ];
     return {

@@ -16,7 +16,7 @@ import { topics } from '#contracts/topics';
 import { dataSource } from '#persistence/database';
 import { migrate } from '#persistence/migrate';
 import { usualTerms } from '#domain/dispute/dispute';
-import { PostgresEvidenceFiles } from '#persistence/postgres-evidence-files';
+import { PostgresEvidenceFiles } from '#persistence/postgres-disputes';
 import { PostgresBook } from '#persistence/postgres-book';
 import { PostgresLog } from '#persistence/postgres-log';
 import { PostgresOperations } from '#persistence/postgres-operations';

@@ -6,10 +6,12 @@ import { WorkingSet } from '#application/working-set';
 import { Conflict, Fenced } from '#application/errors';
 import type { PartitionMark } from '#application/event-log';
 import { isOpen, type Operation } from '#application/operations';
+import { laneOf } from '#application/dispute-operations';
 import { refundIdOf } from '#application/names';
 import type { Wake } from '#application/wake';
 import type { Payment } from '#domain/payment/payment';
 import { meaningOf } from '#persistence/database';
+import { DisputeTables } from '#persistence/dispute-tables';
 import {
   CallRow,
   CommandRow,
@@ -49,7 +51,7 @@ import {
   standingPauses,
   switchLock,
 } from '#persistence/statements';
-import { run, Table, type Raw } from '#persistence/table';
+import { columns, run, Table, type Raw } from '#persistence/table';
 
 /** The book in PostgreSQL. One transaction per batch: lock and load, decide in memory, store, commit, and only then wake who waits. */
 export class PostgresBook extends Book {
@@ -64,6 +66,7 @@ export class PostgresBook extends Book {
   private readonly deadLetters: Table<DeadLetterRow>;
   private readonly pauses: Table<PauseRow>;
   private readonly hours: Table<SendingHourRow>;
+  private readonly disputes: DisputeTables;
 
   constructor(
     private readonly source: DataSource,
@@ -81,6 +84,7 @@ export class PostgresBook extends Book {
     this.deadLetters = new Table(source, DeadLetterRow);
     this.pauses = new Table(source, PauseRow);
     this.hours = new Table(source, SendingHourRow);
+    this.disputes = new DisputeTables(source);
   }
 
   async transact<T>(want: Want, decide: (set: WorkingSet) => T): Promise<T> {
@@ -116,6 +120,7 @@ export class PostgresBook extends Book {
       const found = await run<{ payment_key: string }>(runner, findPayments, [ids, ...named, operationIds]);
       for (const { payment_key } of found.rows) keys.add(payment_key);
     }
+    for (const key of await this.disputes.paymentKeys(runner, want)) keys.add(key);
     const payments = await this.loadPayments(runner, [...keys], want.unlocked !== true);
     // A name that was not settled when it was looked up may have moved to its payment while the lock was waited for.
     if (payments.some((payment) => !payment.settled && !made.has(payment.key))) {
@@ -125,15 +130,18 @@ export class PostgresBook extends Book {
     // Only now: who waited for a lock is later than who held it, and says so in what it writes.
     const now = await timeOf(runner);
     const locked = new Set(payments.map((payment) => payment.key));
-    const refunds = await this.loadRefunds(runner, want, ids, named, [...locked]);
+    const ofPayments = want.disputesOfPayments === 'all' || (want.disputesOfPayments === 'disputed' && payments.some(isDisputed));
+    const refunds = await this.loadRefunds(runner, want, ids, named, [...locked], ofPayments);
     for (const { refund } of refunds)
       if (!locked.has(refund.paymentKey)) throw new Conflict('a refund has moved to another payment');
-    const operations = want.unlocked === true ? [] : await this.loadOperations(runner, want, payments, refunds);
+    const disputed = await this.disputes.load(runner, want, locked, ofPayments);
+    const operations = want.unlocked === true ? [] : await this.loadOperations(runner, want, { payments, refunds, ...disputed });
     return {
       now,
       payments,
       names,
       refunds,
+      ...disputed,
       providerRefunds: await this.loadProviderRefunds(runner, want, named),
       references: await holdersOf(runner, want),
       commands: await this.loadCommands(runner, want),
@@ -189,10 +197,12 @@ export class PostgresBook extends Book {
     ids: string[],
     named: string[][],
     keys: string[],
+    ofPayments: boolean,
   ): Promise<KeptRefund[]> {
     const waiting = want.waiting === true && keys.length > 0;
-    if (ids.length === 0 && (want.providerRefunds ?? []).length === 0 && !waiting) return [];
-    const { rows } = await run(runner, loadRefunds(this.refunds.selection), [ids, ...named, keys, waiting]);
+    const gone = ofPayments && keys.length > 0;
+    if (ids.length === 0 && (want.providerRefunds ?? []).length === 0 && !waiting && !gone) return [];
+    const { rows } = await run(runner, loadRefunds(this.refunds.selection), [ids, ...named, keys, waiting, gone]);
     return rows.map((raw) => {
       const { command, told, ...refund } = this.refunds.read(raw);
       return { refund, origin: command, told };
@@ -212,17 +222,18 @@ export class PostgresBook extends Book {
   private async loadOperations(
     runner: QueryRunner,
     want: Want,
-    payments: readonly Payment[],
-    refunds: readonly KeptRefund[],
+    { payments, refunds, disputes }: Pick<Loaded, 'payments' | 'refunds' | 'disputes'>,
   ): Promise<Operation[]> {
     const ids = want.operations ?? [];
-    const named = want.providerRefunds ?? [];
+    const named = [...(want.providerRefunds ?? []), ...(want.providerDisputes ?? []), ...(want.warnings ?? [])];
     if (ids.length === 0 && payments.length === 0 && named.length === 0) return [];
+    const names = [payments.map(({ name }) => name), named.map(({ id }) => id), disputes.map((each) => each.providerDisputeId)];
     const { rows } = await run(runner, loadOperations(this.operations.selection), [
       ids,
       refunds.map(({ refund }) => uuidOf(refund.id)),
-      [...payments.map((payment) => payment.name), ...named.map((one) => one.id)],
-      payments.map((payment) => `refunds:${payment.key}`),
+      names.flat(),
+      [...payments.map(({ key }) => `refunds:${key}`), ...disputes.map(({ id }) => laneOf(id))],
+      disputes.map(({ id }) => uuidOf(id)),
     ]);
     return rows.map((raw) => this.operations.read(raw));
   }
@@ -277,7 +288,8 @@ export class PostgresBook extends Book {
 
   private async store(runner: QueryRunner, want: Want, set: WorkingSet): Promise<void> {
     const { changes } = set;
-    if (want.unlocked === true && (changes.payments.size > 0 || changes.operations.size > 0 || changes.newOperations.size > 0)) {
+    const changed = changes.payments.size + changes.operations.size + changes.newOperations.size > 0 || set.disputes.isChanged;
+    if (want.unlocked === true && changed) {
       throw new Error('what was loaded without its lock was changed');
     }
     // The database refuses room that is not there whatever the order of these; payments come first because others refer to them.
@@ -297,6 +309,7 @@ export class PostgresBook extends Book {
     await this.refunds.insert(runner, [...changes.newRefunds].map(row));
     await this.refunds.update(runner, [...changes.refunds].map(row));
     await this.providerRefunds.insert(runner, changes.newProviderRefunds);
+    await this.disputes.store(runner, set.disputes, set.now);
     await this.commands.insert(runner, changes.commands);
     const operations = (ids: ReadonlySet<string>) =>
       [...ids].flatMap((id) => set.operation(id) ?? []).map((each) => ({ ...each, ordinal: null }));
@@ -338,16 +351,13 @@ export class PostgresBook extends Book {
   }
 }
 
+const isDisputed = ({ refundableAt }: Payment) => refundableAt !== null;
+
 async function timeOf(runner: QueryRunner): Promise<Date> {
   const { rows } = await run<{ now: Date }>(runner, clock);
   const [row] = rows;
   if (row === undefined) throw new Error('the clock does not answer');
   return row.now;
-}
-
-/** Rows to the arrays that `unnest` takes: one per column, also when there are no rows. */
-function columns<T>(all: readonly T[], width: number, row: (one: T) => readonly string[]): string[][] {
-  return Array.from({ length: width }, (_, column) => all.map((one) => row(one)[column] ?? ''));
 }
 
 async function moveMark(runner: QueryRunner, mark: PartitionMark): Promise<void> {
@@ -369,21 +379,26 @@ async function holdersOf(runner: QueryRunner, want: Want): Promise<Map<string, s
   return new Map(rows.map((row) => [`${row.account}:${row.reference}`, refundIdOf(row.id)]));
 }
 
+const maybeUuid = (id: string | null) => (id === null ? null : uuidOf(id));
+
 async function disposeDeliveries(runner: QueryRunner, set: WorkingSet): Promise<void> {
   const { deliveries, answeredDeliveries } = set.changes;
   if (deliveries.length > 0) {
     await run(
       runner,
       `update webhook_delivery d set disposition = given.disposition, detail = given.detail, operation_id = given.operation_id,
-         refund_id = given.refund_id, lease_until = null, handled_at = case when given.disposition is null then null else $6::timestamptz end
-       from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[]) as given (id, disposition, detail, operation_id, refund_id)
+         refund_id = given.refund_id, dispute_id = given.dispute_id, lease_until = null,
+         handled_at = case when given.disposition is null then null else $7::timestamptz end
+       from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[])
+         as given (id, disposition, detail, operation_id, refund_id, dispute_id)
        where d.id = given.id`,
       [
         deliveries.map((each) => each.id),
         deliveries.map((each) => each.disposition),
         deliveries.map((each) => each.detail),
         deliveries.map((each) => each.operationId),
-        deliveries.map((each) => (each.refundId === null ? null : uuidOf(each.refundId))),
+        deliveries.map((each) => maybeUuid(each.refundId)),
+        deliveries.map((each) => maybeUuid(each.disputeId)),
         set.now,
       ],
     );
@@ -392,14 +407,16 @@ async function disposeDeliveries(runner: QueryRunner, set: WorkingSet): Promise<
     await run(
       runner,
       `update webhook_delivery d set disposition = given.disposition, detail = given.detail,
-         refund_id = coalesce(d.refund_id, given.refund_id), handled_at = $5
-       from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[]) as given (operation_id, disposition, detail, refund_id)
+         refund_id = coalesce(d.refund_id, given.refund_id), dispute_id = coalesce(d.dispute_id, given.dispute_id), handled_at = $6
+       from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[])
+         as given (operation_id, disposition, detail, refund_id, dispute_id)
        where d.operation_id = given.operation_id and d.disposition is null`,
       [
         answeredDeliveries.map((each) => each.operationId),
         answeredDeliveries.map((each) => each.disposition),
         answeredDeliveries.map((each) => each.detail),
-        answeredDeliveries.map((each) => (each.refundId === null ? null : uuidOf(each.refundId))),
+        answeredDeliveries.map((each) => maybeUuid(each.refundId)),
+        answeredDeliveries.map((each) => maybeUuid(each.disputeId)),
         set.now,
       ],
     );
@@ -413,7 +430,7 @@ async function endLetters(runner: QueryRunner, { changes: { endedDeadLetters: en
     ended.map(({ end }) => end),
     ended.map(({ endedBy }) => endedBy),
     ended.map(({ endDetail }) => endDetail),
-    ended.map(({ refundId }) => (refundId === null ? null : uuidOf(refundId))),
+    ended.map(({ refundId }) => maybeUuid(refundId)),
     now,
   ]);
 }

@@ -32,6 +32,7 @@ export class PostgresDeliveries extends Deliveries {
           receivedAt: now,
           operationId: null,
           refundId: null,
+          disputeId: null,
           leaseUntil: null,
           handledAt: delivery.disposition === null ? null : now,
         })),

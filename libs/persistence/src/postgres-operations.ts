@@ -10,7 +10,7 @@ import {
 } from '#application/operations';
 import type { Scope } from '#application/sending';
 import { meaningOf } from '#persistence/database';
-import { OperationRow, refundIds } from '#persistence/rows';
+import { OperationRow, disputeIds, refundIds } from '#persistence/rows';
 import { claimOperations, meetLimits, parkedOperations, setLimits } from '#persistence/statements';
 import { run, Table, type Raw } from '#persistence/table';
 
@@ -68,6 +68,7 @@ export class PostgresOperations extends OperationQueue {
     return rows.map((raw) => ({
       id: String(raw['id']),
       refundId: refundIds.from(raw['refund_id']) as string | null,
+      disputeId: disputeIds.from(raw['dispute_id']) as string | null,
       ordinal: BigInt(String(raw['ordinal'])),
     }));
   }

@@ -6,6 +6,16 @@ import { Column, Entity, PrimaryColumn, type ColumnOptions, type ValueTransforme
 import type { DeadLetter, Disposition, Origin } from '#application/kept';
 import type { OperationKind, Refusal, Sweep } from '#application/operations';
 import type { LetterEnd } from '#contracts/oversight';
+import type {
+  Decision,
+  DisputeAttention,
+  DisputeMoney,
+  DisputeStage,
+  DisputeStatus,
+  Eligibility,
+  Movement,
+} from '#domain/dispute/dispute';
+import type { DraftChange, Evidence, EvidenceFile, FilePlace, FileType, EvidenceName } from '#domain/dispute/evidence';
 import type { ActionRequired, Attention, Holds, RefundReason, RefundStatus, Rejection } from '#domain/refund/refund';
 
 const bigints: ValueTransformer = {
@@ -14,9 +24,43 @@ const bigints: ValueTransformer = {
 };
 
 /** `rf_0123...` outside, a uuid inside: half the size in every index. */
-export const refundIds: ValueTransformer = {
+const idsWith = (prefix: string): ValueTransformer => ({
   to: (id?: string | null) => (id == null ? null : uuidOf(id)),
-  from: (uuid: string | null) => (uuid === null ? null : `rf_${uuid.replaceAll('-', '')}`),
+  from: (uuid: string | null) => (uuid === null ? null : `${prefix}_${uuid.replaceAll('-', '')}`),
+});
+export const refundIds = idsWith('rf');
+export const disputeIds = idsWith('dp');
+export const warningIds = idsWith('fw');
+export const fileIds = idsWith('ef');
+
+/** As JSON holds it: there are no bigints and no times. */
+type AsJson<T> = { readonly [key in keyof T]: T[key] extends bigint | Date ? string : T[key] };
+
+const movements: ValueTransformer = {
+  to: (all: readonly Movement[]): AsJson<Movement>[] =>
+    all.map(({ amount, fee, at, ...rest }) => ({ ...rest, amount: String(amount), fee: String(fee), at: at.toISOString() })),
+  from: (kept: readonly AsJson<Movement>[]): Movement[] =>
+    kept.map(({ amount, fee, at, ...rest }) => ({ ...rest, amount: BigInt(amount), fee: BigInt(fee), at: new Date(at) })),
+};
+
+const decisions: ValueTransformer = {
+  to: (decision?: Decision | null) => decision ?? null,
+  from: (kept: AsJson<Decision> | null): Decision | null => (kept === null ? null : { ...kept, at: new Date(kept.at) }),
+};
+
+const draftChanges: ValueTransformer = {
+  to: (all: readonly DraftChange[]) => all,
+  from: (kept: readonly AsJson<DraftChange>[]): DraftChange[] => kept.map((each) => ({ ...each, at: new Date(each.at) })),
+};
+
+const sentFiles: ValueTransformer = {
+  to: (all: readonly EvidenceFile[]) => all,
+  from: (kept: readonly (Omit<EvidenceFile, 'addedAt' | 'removedAt'> & { addedAt: string; removedAt: string | null })[]) =>
+    kept.map(({ addedAt, removedAt, ...file }): EvidenceFile => ({
+      ...file,
+      addedAt: new Date(addedAt),
+      removedAt: removedAt === null ? null : new Date(removedAt),
+    })),
 };
 
 /** JSON has no times. */
@@ -61,6 +105,7 @@ const Big = (options: ColumnOptions = {}) => Column({ type: 'bigint', transforme
 const Int = () => Column({ type: 'integer' });
 const Bool = () => Column({ type: 'boolean' });
 const Uuid = () => Column({ type: 'uuid', nullable: true });
+const DisputeId = () => Column({ type: 'uuid', nullable: true, transformer: disputeIds });
 const Json = (options: ColumnOptions = {}) => Column({ type: 'jsonb', ...options });
 const Time = () => Column({ type: 'timestamptz' });
 const MaybeTime = () => Column({ type: 'timestamptz', nullable: true });
@@ -86,6 +131,9 @@ export class PaymentRow {
   @Json({ nullable: true }) refusal!: Rejection | null;
   @Int() waiting!: number;
   @Int() unknown!: number;
+  @Int() inquiries!: number;
+  @Bool() refundable!: boolean;
+  @MaybeTime() refundableAt!: Date | null;
   @Big() sequence!: bigint;
   @Int() version!: number;
 }
@@ -146,6 +194,101 @@ export class ProviderRefundRow {
   @Int() attempt!: number;
 }
 
+@Entity('dispute')
+export class DisputeRow {
+  @PrimaryColumn({ type: 'uuid', transformer: disputeIds }) id!: string;
+  @Ordinal() ordinal!: bigint | null;
+  @Text() account!: string;
+  @Text() provider!: string;
+  @Text() providerDisputeId!: string;
+  @Column({ type: 'uuid' }) paymentKey!: string;
+  @Text() stage!: DisputeStage;
+  @Text() status!: DisputeStatus;
+  @Text() money!: DisputeMoney;
+  @MaybeText() attention!: DisputeAttention | null;
+  @Text() providerStatus!: string;
+  @Big() amount!: bigint;
+  @Text() currency!: string;
+  @MaybeText() reason!: string | null;
+  @MaybeText() networkReasonCode!: string | null;
+  @MaybeText() network!: string | null;
+  @Bool() refundable!: boolean;
+  @MaybeTime() dueBy!: Date | null;
+  @MaybeTime() decideBy!: Date | null;
+  @MaybeTime() nextAlarmAt!: Date | null;
+  @Int() alarms!: number;
+  @Int() round!: number;
+  @Int() submissions!: number;
+  @Int() submissionsBefore!: number;
+  @Json({ nullable: true, transformer: decisions }) decision!: Decision | null;
+  @Json() eligibilities!: readonly Eligibility[];
+  @Json({ transformer: movements }) movements!: readonly Movement[];
+  @Big() disputed!: bigint;
+  @Big() lost!: bigint;
+  @Int() attempt!: number;
+  @Time() reportedAt!: Date;
+  @Time() openedAt!: Date;
+  @Int() version!: number;
+  @Time() createdAt!: Date;
+  @Time() updatedAt!: Date;
+}
+
+@Entity('evidence_draft')
+export class DraftRow {
+  @PrimaryColumn({ type: 'uuid', transformer: disputeIds }) disputeId!: string;
+  @Int() version!: number;
+  @Json() content!: Evidence;
+  @Json({ transformer: draftChanges }) changes!: readonly DraftChange[];
+  @Int() stagedVersion!: number;
+  @Json() staged!: readonly EvidenceName[];
+}
+
+@Entity('evidence_file')
+export class EvidenceFileRow {
+  @PrimaryColumn({ type: 'uuid', transformer: fileIds }) id!: string;
+  @Ordinal() ordinal!: bigint;
+  @Column({ type: 'uuid', transformer: disputeIds }) disputeId!: string;
+  @Text() place!: FilePlace;
+  @Text() name!: string;
+  @Text() type!: FileType;
+  @Int() size!: number;
+  @Int() pages!: number;
+  @Text() digest!: string;
+  @MaybeText() providerFileId!: string | null;
+  @Text() by!: string;
+  @Time() addedAt!: Date;
+  @MaybeTime() removedAt!: Date | null;
+  /** Written with the row, and read by whoever wants nothing else: all that is loaded of a file is what is known about it. */
+  @Column({ type: 'bytea', select: false }) bytes!: Buffer;
+}
+
+@Entity('evidence_packet')
+export class PacketRow {
+  @PrimaryColumn({ type: 'uuid', transformer: disputeIds }) disputeId!: string;
+  @PrimaryColumn({ type: 'integer' }) round!: number;
+  @PrimaryColumn({ type: 'integer' }) version!: number;
+  @Json() content!: Evidence;
+  /** As they stood when it was decided; what the provider calls them is kept with the files alone. */
+  @Json({ transformer: sentFiles }) files!: readonly EvidenceFile[];
+  @Json() emptied!: readonly EvidenceName[];
+  @Text() by!: string;
+  @Time() decidedAt!: Date;
+  @MaybeTime() submittedAt!: Date | null;
+}
+
+@Entity('fraud_warning')
+export class WarningRow {
+  @PrimaryColumn({ type: 'uuid', transformer: warningIds }) id!: string;
+  @Text() account!: string;
+  @Text() provider!: string;
+  @Text() providerWarningId!: string;
+  @Column({ type: 'uuid' }) paymentKey!: string;
+  @Bool() actionable!: boolean;
+  @Text() fraudType!: string;
+  @Time() openedAt!: Date;
+  @Time() reportedAt!: Date;
+}
+
 @Entity('command')
 export class CommandRow {
   @PrimaryColumn({ type: 'uuid' }) id!: string;
@@ -156,6 +299,7 @@ export class CommandRow {
   @Text() type!: string;
   @Text() digest!: string;
   @Column({ type: 'uuid', nullable: true, transformer: refundIds }) refundId!: string | null;
+  @DisputeId() disputeId!: string | null;
   @Json({ nullable: true }) body!: object | null;
   /** JSON as text: a repeated command gets the very same bytes. */
   @Text() answer!: string;
@@ -171,6 +315,7 @@ export class OperationRow {
   @Text() kind!: OperationKind;
   @Text() target!: string;
   @Column({ type: 'uuid', nullable: true, transformer: refundIds }) refundId!: string | null;
+  @DisputeId() disputeId!: string | null;
   @Uuid() paymentKey!: string | null;
   @MaybeText() lane!: string | null;
   @Bool() head!: boolean;
@@ -198,6 +343,7 @@ export class CallRow {
   @PrimaryColumn({ type: 'bigint', transformer: bigints, insert: false, update: false }) ordinal!: bigint;
   @Column({ type: 'uuid' }) operationId!: string;
   @Column({ type: 'uuid', nullable: true, transformer: refundIds }) refundId!: string | null;
+  @DisputeId() disputeId!: string | null;
   @Uuid() paymentKey!: string | null;
   @MaybeText() key!: string | null;
   @Int() attempt!: number;
@@ -283,6 +429,7 @@ export class DeliveryRow {
   @MaybeText() detail!: string | null;
   @Uuid() operationId!: string | null;
   @Column({ type: 'uuid', nullable: true, transformer: refundIds }) refundId!: string | null;
+  @DisputeId() disputeId!: string | null;
   @MaybeTime() leaseUntil!: Date | null;
   @MaybeTime() handledAt!: Date | null;
 }
@@ -292,6 +439,11 @@ export const rows = [
   PaymentAliasRow,
   RefundRow,
   ProviderRefundRow,
+  DisputeRow,
+  DraftRow,
+  EvidenceFileRow,
+  PacketRow,
+  WarningRow,
   CommandRow,
   OperationRow,
   CallRow,

@@ -7,7 +7,7 @@
  * an index that is read from end to end has both to offer.
  */
 
-import { pacing } from '#application/operations';
+import { irrevocableKinds, pacing } from '#application/operations';
 
 /** Moves a partition on, from where this consumer believed it to be. One row by primary key. */
 export const movePartition = `
@@ -70,7 +70,10 @@ export const findPayments = `
 export const loadPayments = (selection: string, locked: boolean) =>
   `select ${selection} from payment where key = any($1::uuid[]) order by key ${locked ? 'for update' : ''}`;
 
-/** Wanted refunds, by id, by the provider's id, and those that wait on the payments when $6 says so (partial index refund_waiting). */
+/**
+ * Wanted refunds, by id, by the provider's id, those that wait on the payments when $6 says so (partial index refund_waiting), and those
+ * that went out of them when $7 does (index refund_by_payment; the one by status would hold most refunds there are, so it is kept out).
+ */
 export const loadRefunds = (selection: string) => `
   select ${selection} from refund where id = any(array(
     select unnest($1::uuid[])
@@ -78,10 +81,69 @@ export const loadRefunds = (selection: string) => `
     select refund_id from (${byProviderId('$2', '$3', '$4')}) known
     union all
     select id from refund where $6 and payment_key = any($5::uuid[]) and status = 'requested'
+    union all
+    select id from refund where $7 and payment_key = any($5::uuid[]) and status || '' in ('succeeded', 'pending')
   ))`;
 
+/** Disputes by the provider's ids. Unique index dispute_by_provider_id. */
+const disputesCalled = (account: string, provider: string, id: string) => `
+  select found.id, found.payment_key
+  from unnest(${account}::text[], ${provider}::text[], ${id}::text[]) as given (account, provider, id), lateral (
+    select id, payment_key from dispute d
+    where (d.provider_dispute_id, d.account, d.provider) = (given.id, given.account, given.provider) limit 1
+  ) found`;
+
+/** Which payments are touched through disputes and warnings. Primary key of dispute, and the unique indexes by the provider's ids. */
+export const findDisputedPayments = `
+  select found.payment_key from unnest($1::uuid[]) as given (id), lateral (
+    select payment_key from dispute d where d.id = given.id limit 1
+  ) found
+  union all
+  select payment_key from (${disputesCalled('$2', '$3', '$4')}) known
+  union all
+  select found.payment_key from unnest($5::text[], $6::text[], $7::text[]) as given (account, provider, id), lateral (
+    select payment_key from fraud_warning w
+    where (w.provider_warning_id, w.account, w.provider) = (given.id, given.account, given.provider) limit 1
+  ) found`;
+
+/** Wanted disputes, by id, by the provider's id, and all of the payments when $6 says so (index dispute_by_payment). */
+export const loadDisputes = (selection: string) => `
+  select ${selection} from dispute where id = any(array(
+    select unnest($1::uuid[])
+    union all
+    select id from (${disputesCalled('$2', '$3', '$4')}) known
+    union all
+    select id from dispute where $6 and payment_key = any($5::uuid[])
+  )) order by ordinal`;
+
+/** Warnings by the provider's ids. Unique index fraud_warning_by_provider_id. */
+export const loadWarnings = (selection: string) => `
+  select found.* from unnest($1::text[], $2::text[], $3::text[]) as given (account, provider, id), lateral (
+    select ${selection} from fraud_warning
+    where (provider_warning_id, account, provider) = (given.id, given.account, given.provider) limit 1
+  ) found`;
+
+/** Primary keys, and the index evidence_file_by_dispute. */
+export const loadDrafts = (selection: string) => `select ${selection} from evidence_draft where dispute_id = any($1::uuid[])`;
+export const loadFiles = (selection: string) =>
+  `select ${selection} from evidence_file where dispute_id = any($1::uuid[]) order by ordinal`;
+export const loadPackets = (selection: string) =>
+  `select ${selection} from evidence_packet where dispute_id = any($1::uuid[]) order by dispute_id, round, version`;
+
+export const removeFiles = `update evidence_file set removed_at = $2 where id = any($1::uuid[]) and removed_at is null`;
+export const noteUploads = `
+  update evidence_file f set provider_file_id = given.provider_file_id
+  from unnest($1::uuid[], $2::text[]) as given (id, provider_file_id) where f.id = given.id`;
+
+/** Disputes whose alarm is due (partial index dispute_alarm). */
+export const dueAlarms = `
+  with clocked as materialized (select service_now() as now)
+  select due.id from clocked, lateral (
+    select id from dispute where next_alarm_at <= clocked.now order by next_alarm_at, id limit $1
+  ) due`;
+
 /**
- * Operations by id; what is open for the refunds; open readings of payments and refunds by their names there; one head per busy lane.
+ * Operations by id; what is open for the refunds and disputes; open readings by the provider's names; one head per busy lane.
  * They are locked, in one order, because claiming changes them without a lock on their payment; claiming itself passes over what is locked.
  */
 export const loadOperations = (selection: string) => `
@@ -89,6 +151,8 @@ export const loadOperations = (selection: string) => `
     select unnest($1::uuid[])
     union all
     select id from provider_operation where refund_id = any($2::uuid[]) and state in ('open', 'parked')
+    union all
+    select id from provider_operation where dispute_id = any($5::uuid[]) and state in ('open', 'parked')
     union all
     select id from provider_operation where target = any($3::text[]) and lane is null and state in ('open', 'parked')
     union all
@@ -107,7 +171,10 @@ export const promote = `
   ))`;
 
 /** What hangs on a name that turned out to be another payment's. */
-export const moveRefunds = `update refund set payment_key = $2 where payment_key = $1`;
+export const moveRefunds = `
+  with disputes as (update dispute set payment_key = $2 where payment_key = $1),
+  warnings as (update fraud_warning set payment_key = $2 where payment_key = $1)
+  update refund set payment_key = $2 where payment_key = $1`;
 export const moveNames = `update payment_alias set payment_key = $2 where payment_key = $1`;
 
 /** The limits of accounts, as whoever starts last has them. */
@@ -126,6 +193,7 @@ const pace = `interval '1 second' / (rate * ${shareOfRate})`;
 const onwards = `greatest(next_at, clock_timestamp() - ${ms(pacing.burstMs)})`;
 
 const isDue = `head and state = 'open' and run_at <= clocked.now and (lease_until is null or lease_until <= clocked.now)`;
+const isIrrevocable = `provider_operation.kind in (${irrevocableKinds.map((kind) => `'${kind}'`).join(', ')})`;
 const ofPart = `(account, provider, kind, priority) = (part.account, part.provider, part.kind, part.priority)`;
 
 /**
@@ -178,7 +246,7 @@ export const loadHours = (selection: string) => `
  * - `found`, `turned`: in an account the urgent go first, but for a kind that was passed over too long.
  * - `taken`: accounts share the round, turn by turn.
  *
- * A reading is counted as begun with that; the beginning of a send is committed with its refund.
+ * A reading is counted as begun with that; the beginning of what cannot be taken back is committed with its refund or dispute.
  *
  * What is changed is joined with a materialized set and nothing else. PostgreSQL looks again at a row that another claim has changed since
  * this one began, and a union or a lateral in that place makes it lose the change.
@@ -249,9 +317,9 @@ export const claimOperations = (selection: string) => `
     where (provider_limit.account, provider_limit.provider, provider_limit.kind) = (used.account, used.provider, used.kind)
   )
   update provider_operation set lease_until = clocked.now + $2 * interval '1 millisecond', fence = fence + 1,
-    tries = tries + (provider_operation.kind <> 'refund.send')::int,
-    first_sent_at = case provider_operation.kind when 'refund.send' then first_sent_at else coalesce(first_sent_at, clocked.now) end,
-    last_sent_at = case provider_operation.kind when 'refund.send' then last_sent_at else clocked.now end
+    tries = tries + (not ${isIrrevocable})::int,
+    first_sent_at = case when ${isIrrevocable} then first_sent_at else coalesce(first_sent_at, clocked.now) end,
+    last_sent_at = case when ${isIrrevocable} then last_sent_at else clocked.now end
   from taken, clocked where provider_operation.id = taken.id
   returning ${selection}, greatest(0, extract(epoch from taken.moment - clock_timestamp()) * 1000)::float8 as in_ms`;
 
@@ -275,7 +343,7 @@ export const meetLimits = `
 
 /** Parked operations in order of arrival (index provider_operation_parked). */
 export const parkedOperations = `
-  select id, refund_id, ordinal from provider_operation
+  select id, refund_id, dispute_id, ordinal from provider_operation
   where state = 'parked' and ordinal > $3 and provider = coalesce($1, provider) and account = coalesce($2, account)
   order by ordinal limit $4`;
 

@@ -27,6 +27,11 @@ export async function run<R = Raw>(
   return client.query<R & QueryResultRow>({ name, text, values: [...values] });
 }
 
+/** Rows to the arrays that `unnest` takes: one per column, also when there are no rows. */
+export function columns<T>(all: readonly T[], width: number, row: (one: T) => readonly string[]): string[][] {
+  return Array.from({ length: width }, (_, column) => all.map((one) => row(one)[column] ?? ''));
+}
+
 export class Table<Row extends ObjectLiteral> {
   private readonly columns: readonly ColumnMetadata[];
   private readonly written: readonly ColumnMetadata[];
@@ -38,7 +43,7 @@ export class Table<Row extends ObjectLiteral> {
   constructor(source: DataSource, row: new () => Row) {
     const metadata: EntityMetadata = source.getMetadata(row);
     const name = metadata.tableName;
-    this.columns = metadata.columns;
+    this.columns = metadata.columns.filter((column) => column.isSelect);
     this.written = metadata.columns.filter((column) => column.isInsert);
     const names = this.written.map((column) => `"${column.databaseName}"`);
     const arrays = this.written.map((column, index) => `$${index + 1}::${String(column.type)}[]`).join(', ');

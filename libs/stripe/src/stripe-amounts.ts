@@ -53,6 +53,18 @@ export function fromStripe(amount: unknown, currency: string): bigint | null {
   return rescale(BigInt(amount), scale.stripe, scale.iso);
 }
 
+/**
+ * For what must be told whatever it is, such as an amount in dispute: rounded up where ISO's minor units cannot say it exactly, and in
+ * Stripe's own units where those of the currency are not known here. Null for what is no amount.
+ */
+export function atLeastFromStripe(amount: unknown, currency: string): bigint | null {
+  if (typeof amount !== 'number' || !Number.isSafeInteger(amount) || amount < 0) return null;
+  const scale = scaleOf(currency);
+  if (scale === null) return BigInt(amount);
+  const up = 10n ** BigInt(Math.max(0, scale.stripe - scale.iso)) - 1n;
+  return ((BigInt(amount) + up) * 10n ** BigInt(scale.iso)) / 10n ** BigInt(scale.stripe);
+}
+
 function rescale(amount: bigint, from: number, to: number): bigint | null {
   if (to >= from) return amount * 10n ** BigInt(to - from);
   const unit = 10n ** BigInt(from - to);

@@ -27,12 +27,12 @@ export type Proof =
   | { readonly proves: 'parked' }
   | { readonly proves: 'unknown' };
 
-interface Row {
+export interface Row {
   readonly status?: number;
   readonly type?: string;
   /** Null: Stripe gave none, as for too large an amount. */
   readonly code?: string | null;
-  readonly param?: string | null;
+  readonly param?: string | RegExp | null;
   readonly then: Proof;
 }
 
@@ -41,11 +41,11 @@ const later: Proof = { proves: 'later', limit: null };
 const limited: Proof = { proves: 'later', limit: 'rate' };
 const locked: Proof = { proves: 'later', limit: 'lock' };
 const parked: Proof = { proves: 'parked' };
-const refused = (code: string): Proof => ({ proves: 'refused', code, attention: false });
+export const refused = (code: string): Proof => ({ proves: 'refused', code, attention: false });
 const refusedForAPerson = (code: string): Proof => ({ proves: 'refused', code, attention: true });
 
-/** The first row that fits decides. What fits no row proves nothing. */
-export const refusals: readonly Row[] = [
+/** What any call can be told. In every table the first row that fits decides, and what fits no row proves nothing. */
+export const anywhere: readonly Row[] = [
   // Our own first try is still under way.
   { status: 409, then: later },
   // Another request holds the charge, which is no limit. docs.stripe.com/rate-limits#object-lock-timeouts
@@ -63,10 +63,23 @@ export const refusals: readonly Row[] = [
   { status: 400, code: 'testmode_charges_only', then: parked },
   { status: 400, code: 'secret_key_required', then: parked },
   { status: 400, code: 'account_invalid', then: parked },
-  { status: 404, code: 'resource_missing', then: refused('payment_not_found') },
+];
+
+/** What is told about a thing that is not there. */
+export const notThere = (code: string): readonly Row[] => [
+  { status: 404, code: 'resource_missing', then: refused(code) },
   // No such address: STRIPE_API_BASE leads elsewhere.
   { status: 404, then: parked },
-  { status: 400, code: 'resource_missing', then: refused('payment_not_found') },
+  { status: 400, code: 'resource_missing', then: refused(code) },
+];
+
+/** A reading of something by its id. */
+export const readings: readonly Row[] = [...anywhere, ...notThere('not_found')];
+
+/** An order to refund. */
+export const refusals: readonly Row[] = [
+  ...anywhere,
+  ...notThere('payment_not_found'),
   { status: 400, code: 'charge_already_refunded', then: refused('nothing_left_to_refund') },
   { status: 400, code: 'charge_disputed', then: refused('payment_disputed') },
   { status: 400, code: 'refund_disputed_payment', then: refused('payment_disputed') },
@@ -85,16 +98,19 @@ export const refusals: readonly Row[] = [
 ];
 
 /** What a call that threw has proved. Only Stripe's own word below 500 proves anything: an answer of 500 may have moved money. */
-export function proofOf(error: unknown): Proof {
+export function proofOf(error: unknown, rows: readonly Row[]): Proof {
   if (!(error instanceof Stripe.errors.StripeError) || error.statusCode === undefined || error.statusCode >= 500) return unknown;
   const facts = { status: error.statusCode, type: error.rawType, code: error.code ?? null, param: error.param ?? null };
   const fits = (row: Row) =>
     (row.status === undefined || row.status === facts.status) &&
     (row.type === undefined || row.type === facts.type) &&
     (row.code === undefined || row.code === facts.code) &&
-    (row.param === undefined || row.param === facts.param);
-  return refusals.find(fits)?.then ?? unknown;
+    (row.param === undefined || isParam(row.param, facts.param));
+  return rows.find(fits)?.then ?? unknown;
 }
+
+const isParam = (wanted: string | RegExp | null, given: string | null): boolean =>
+  wanted instanceof RegExp ? given !== null && wanted.test(given) : wanted === given;
 
 /** How a failed call is told to a person. Stripe's sentences on credentials quote part of the key, so those stay out. */
 export function inWords(error: unknown): string {

@@ -11,7 +11,7 @@ import type { PaymentTotals } from '#domain/payment/payment';
 import { err, ok, type Result } from '#domain/result';
 import { fromStripe } from './stripe-amounts.js';
 import { foundRefund, idOf } from './stripe-answers.js';
-import { isLive, type StripeAccount } from './stripe-refunds.js';
+import { isLive, type StripeAccount } from './stripe-client.js';
 
 /** Both ways: Stripe's library looks at age only and would take a delivery from the future. docs.stripe.com/webhooks#replay-attacks */
 const toleranceMs = 300_000;
@@ -19,6 +19,11 @@ const toleranceMs = 300_000;
 /** `charge.refund.updated` is deprecated and still sent for some payment methods. docs.stripe.com/api/events/types */
 const refundEvents = new Set(['refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated']);
 const paymentEvents = new Set(['charge.refunded']);
+/** docs.stripe.com/api/events/types#event_types-charge.dispute.created */
+const disputeEvents = new Set(
+  ['created', 'updated', 'closed', 'funds_withdrawn', 'funds_reinstated'].map((what) => `charge.dispute.${what}`),
+);
+const warningEvents = new Set(['radar.early_fraud_warning.created', 'radar.early_fraud_warning.updated']);
 
 /** Stripe's webhooks, snapshot and thin. docs.stripe.com/webhooks, docs.stripe.com/event-destinations */
 export class StripeNotices extends ProviderNotices {
@@ -122,6 +127,12 @@ function snapshot(event: Record<string, unknown>, type: string, receivedAt: Date
     const payment = idOf(object?.['payment_intent']) ?? idOf(object);
     return payment === null ? null : aboutPayment(payment, speaksOurVersion(event) ? totalsOf(object) : null);
   }
+  const isDispute = disputeEvents.has(type);
+  if (isDispute || warningEvents.has(type)) {
+    if (object?.['object'] !== (isDispute ? 'dispute' : 'radar.early_fraud_warning')) return null;
+    const payment = idOf(object['payment_intent']) ?? idOf(object['charge']);
+    return isDispute ? aboutDispute(idOf(object), payment) : aboutWarning(idOf(object), payment);
+  }
   return notActedOn(type);
 }
 
@@ -142,6 +153,8 @@ function thin(event: Record<string, unknown>, type: string): Notice | null {
     return related === null ? null : { about: 'refund', providerRefundId: related, refundId: null, payment: null, claim: null };
   }
   if (paymentEvents.has(name)) return related === null ? null : aboutPayment(related, null);
+  if (disputeEvents.has(name)) return aboutDispute(related, null);
+  if (warningEvents.has(name)) return aboutWarning(related, null);
   return notActedOn(type);
 }
 
@@ -166,6 +179,10 @@ const aboutPayment = (payment: string, claim: PaymentTotals | null): Notice => (
   claim,
   readUnheard: true,
 });
+const aboutDispute = (id: string | null, payment: string | null): Notice | null =>
+  id === null || id === '' ? null : { about: 'dispute', providerDisputeId: id, payment };
+const aboutWarning = (id: string | null, payment: string | null): Notice | null =>
+  id === null || id === '' ? null : { about: 'warning', providerWarningId: id, payment };
 const others = (why: string): Notice => ({ about: 'others', why });
 const nothing = (why: string): Notice => ({ about: 'nothing', why });
 const notActedOn = (type: string): Notice => nothing(`Nothing is done about ${type}.`);

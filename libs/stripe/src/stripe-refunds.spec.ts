@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { CallContext, CallTrace } from '#domain/ports/refund-provider';
 import { json, ScriptedServer } from '../../../test/fakes/scripted-server.js';
-import { isLive, StripeRefunds } from './stripe-refunds.js';
+import { isLive } from './stripe-client.js';
+import { StripeRefunds } from './stripe-refunds.js';
 
 const now = new Date('2026-11-01T10:00:00.000Z');
 const order = {
@@ -418,9 +419,64 @@ describe('A payment is read from Stripe', () => {
     await expect(stripe.readPayment('pi_1', call())).resolves.toMatchObject({ facts: { captured: 700n, refusal: null } });
   });
 
-  it('also while it is disputed, which is told elsewhere', async () => {
-    server.answers(json(200, { ...intent, latest_charge: { ...charge, disputed: true } }));
-    await expect(stripe.readPayment('pi_1', call())).resolves.toMatchObject({ facts: { captured: 10000n, refusal: null } });
+  const dispute = {
+    id: 'du_1',
+    object: 'dispute',
+    amount: 10000,
+    currency: 'usd',
+    status: 'needs_response',
+    payment_intent: 'pi_1',
+    charge: 'ch_1',
+    created: 1_790_000_000,
+    balance_transactions: [],
+    evidence_details: { due_by: 1_790_500_000, submission_count: 0 },
+    is_charge_refundable: false,
+  };
+  const disputed = { ...charge, disputed: true };
+
+  it('with all of its disputes, however many pages, once it was ever disputed', async () => {
+    const page = (ids: string[], more: boolean) => {
+      const disputes = ids.map((id) => ({ ...dispute, id }));
+      return json(200, list(disputes, more));
+    };
+    server.answers(json(200, { ...intent, latest_charge: disputed }), page(['du_3', 'du_2'], true), page(['du_1'], false));
+    const context = call();
+    const before = traces.length;
+    const answer = await stripe.readPayment('pi_1', context);
+    // Whether it can be refunded is what its disputes say, not the charge.
+    expect(answer).toMatchObject({ kind: 'found', facts: { captured: 10000n, refusal: null }, refunds: [{ refundId: 'rf_1' }] });
+    expect(answer.kind === 'found' && answer.disputes?.map(({ providerDisputeId }) => providerDisputeId)).toEqual([
+      'du_3',
+      'du_2',
+      'du_1',
+    ]);
+    expect(server.requests.slice(1).map(({ path }) => path)).toEqual([
+      '/v1/disputes?payment_intent=pi_1&limit=100',
+      '/v1/disputes?payment_intent=pi_1&limit=100&starting_after=du_2',
+    ]);
+    expect(traces.slice(before)).toHaveLength(3);
+  });
+
+  it('with the disputes of its charge, when there is nothing but the charge', async () => {
+    server.answers(json(200, { ...disputed, payment_intent: null }), json(200, list([])));
+    await expect(stripe.readPayment('ch_1', call())).resolves.toMatchObject({ kind: 'found', disputes: [] });
+    expect(server.requests[1]?.path).toBe('/v1/disputes?charge=ch_1&limit=100');
+  });
+
+  it('without a call for disputes when there never was one', async () => {
+    server.answers(json(200, intent));
+    await expect(stripe.readPayment('pi_1', call())).resolves.not.toHaveProperty('disputes');
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it.each([
+    ['is missing', json(500, refusal({ type: 'api_error' })), 'unread'],
+    ['holds something else', json(200, list([{ object: 'charge' }])), 'unread'],
+    ['is no list', json(200, intent), 'unread'],
+    ['comes too soon', json(429, refusal({ code: 'rate_limit' })), 'later'],
+  ])('and is not known at all when a page of its disputes %s', async (_what, reply, kind) => {
+    server.answers(json(200, { ...intent, latest_charge: disputed }), reply);
+    await expect(stripe.readPayment('pi_1', call())).resolves.toMatchObject({ kind });
   });
 
   it.each([

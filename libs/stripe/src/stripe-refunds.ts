@@ -1,4 +1,5 @@
 import Stripe from 'stripe';
+import type { DisputeReport } from '#domain/dispute/dispute';
 import type { Money } from '#domain/money';
 import type { PaymentFacts } from '#domain/payment/payment';
 import type { ListAnswer, ListedRefund, RefundList } from '#domain/ports/refund-list';
@@ -7,36 +8,18 @@ import {
   type CallContext,
   type CallLimits,
   type FoundRefund,
-  type NoAnswer,
   type PaymentAnswer,
   type ReadAnswer,
   type RefundOrderToSend,
   type SendAnswer,
 } from '#domain/ports/refund-provider';
 import type { Rejection } from '#domain/refund/refund';
-import { err, ok, type Result } from '#domain/result';
+import { ok, type Result } from '#domain/result';
 import { fromStripe, toStripe } from './stripe-amounts.js';
-import { foundRefund, idOf, inWords, noRefund, ours, proofOf } from './stripe-answers.js';
-import { StripeWire } from './stripe-wire.js';
+import { foundRefund, idOf, inWords, noRefund, ours, proofOf, refusals } from './stripe-answers.js';
+import { allOf, entriesOf, pageSize, StripeClient, Unreadable, type StripeAccount } from './stripe-client.js';
+import { foundDispute } from './stripe-dispute-answers.js';
 
-/** One account at Stripe, and how it is reached. */
-export interface StripeAccount {
-  readonly account: string;
-  readonly apiKey: string;
-  /** Several while a secret is being rolled. */
-  readonly webhookSecrets: readonly string[];
-  /** https://api.stripe.com, or a stand-in; its path comes before Stripe's own. */
-  readonly apiBase: string;
-  /** How often it may be called, where that is not what Stripe allows by default. */
-  readonly limits?: Partial<CallLimits> | undefined;
-}
-
-/** An answer that Stripe's documentation does not allow for. */
-class Unreadable extends Error {}
-
-const pageSize = 100;
-/** docs.stripe.com/rate-limits */
-const allowed = { live: 100, sandbox: 25, perEndpoint: 25 } as const;
 const reasons = ['requested_by_customer', 'duplicate', 'fraudulent'] as const;
 
 /** Refunds over Stripe. docs.stripe.com/refunds, docs.stripe.com/api/refunds */
@@ -47,30 +30,15 @@ export class StripeRefunds extends RefundProvider implements RefundList {
   override readonly account: string;
   override readonly limits: CallLimits;
   private readonly stripe: Stripe;
-  private readonly wire: StripeWire;
 
-  constructor({ account, apiKey, apiBase, limits }: StripeAccount) {
+  constructor(
+    account: StripeAccount,
+    private readonly client = new StripeClient(account),
+  ) {
     super();
-    this.account = account;
-    const { protocol, hostname, port, pathname } = new URL(apiBase);
-    const live = isLive(apiKey);
-    // A stand-in has no sandbox: it is to be like the real thing.
-    const isSandbox = hostname === 'api.stripe.com' && !(live.ok && live.value);
-    const perSecond = isSandbox ? allowed.sandbox : allowed.live;
-    this.limits = {
-      perSecond: limits?.perSecond ?? perSecond,
-      perSecondAndEndpoint: limits?.perSecondAndEndpoint ?? allowed.perEndpoint,
-    };
-    const secure = protocol === 'https:';
-    this.wire = new StripeWire(pathname.replace(/\/+$/, ''));
-    this.stripe = new Stripe(apiKey, {
-      protocol: secure ? 'https' : 'http',
-      host: hostname,
-      port: port === '' ? (secure ? 443 : 80) : Number(port),
-      httpClient: this.wire,
-      maxNetworkRetries: 0,
-      telemetry: false,
-    });
+    this.account = client.account;
+    this.limits = client.limits;
+    this.stripe = client.api;
   }
 
   override isOwnName(payment: string): boolean {
@@ -88,7 +56,7 @@ export class StripeRefunds extends RefundProvider implements RefundList {
       const refusal = { ...units.error, attention: true };
       return Promise.resolve({ kind: 'report', report: noRefund('refused', order.attempt, call.now, refusal) });
     }
-    return this.wire.during(call, async (): Promise<SendAnswer> => {
+    return this.client.during(call, async (): Promise<SendAnswer> => {
       try {
         const made = await this.stripe.refunds.create(
           {
@@ -117,7 +85,7 @@ export class StripeRefunds extends RefundProvider implements RefundList {
   }
 
   private async afterRefusal(error: unknown, order: RefundOrderToSend, call: CallContext): Promise<SendAnswer> {
-    const proof = proofOf(error);
+    const proof = proofOf(error, refusals);
     switch (proof.proves) {
       case 'unknown':
         return { kind: 'report', report: noRefund('unknown', order.attempt, call.now) };
@@ -151,7 +119,7 @@ export class StripeRefunds extends RefundProvider implements RefundList {
   }
 
   override read(providerRefundId: string, call: CallContext): Promise<ReadAnswer> {
-    return this.reading<ReadAnswer>(providerRefundId, call, async () => {
+    return this.client.reading<ReadAnswer>(providerRefundId, call, async () => {
       const found = foundRefund(await this.stripe.refunds.retrieve(providerRefundId), call.now);
       if (found === null) throw new Unreadable('the answer is no refund');
       const { report, refundId, payment } = found;
@@ -160,31 +128,29 @@ export class StripeRefunds extends RefundProvider implements RefundList {
   }
 
   override readPayment(payment: string, call: CallContext): Promise<PaymentAnswer> {
-    return this.reading<PaymentAnswer>(payment, call, async () => {
+    return this.client.reading<PaymentAnswer>(payment, call, async () => {
       const { intent, charge } = payment.startsWith('pi_') ? await this.byIntent(payment) : await this.byCharge(payment);
       const facts = factsOf(intent, charge, call.now);
       if (charge === null) return { kind: 'found', facts, refunds: [] };
       const of = intent === null ? { charge: charge.id } : { payment_intent: intent.id };
-      return { kind: 'found', facts, refunds: await this.refundsOf(of, call.now, charge.refunds) };
+      const refunds = await this.refundsOf(of, call.now, charge.refunds);
+      // It stays true for ever, so a payment that was never disputed costs no call for this.
+      return charge.disputed
+        ? { kind: 'found', facts, refunds, disputes: await this.disputesOf(of, call.now) }
+        : { kind: 'found', facts, refunds };
     });
   }
 
   async listRefunds(since: Date, after: string | null, call: CallContext): Promise<ListAnswer> {
-    const answer = await this.reading<ListAnswer>('refunds', call, async () => {
+    const answer = await this.client.reading<ListAnswer>('refunds', call, async () => {
       const created = { gte: Math.floor(since.getTime() / 1_000) };
       const page = await this.stripe.refunds.list({
         created,
         limit: pageSize,
         ...(after === null ? {} : { starting_after: after }),
       });
-      const refunds = page.data.map((each): ListedRefund => {
-        const found = foundRefund(each, call.now);
-        if (found === null) throw new Unreadable('the list has something that is no refund');
-        return found;
-      });
-      const last = page.data.at(-1);
-      if (page.has_more && last === undefined) throw new Unreadable('the list promises more and gives nothing');
-      return { kind: 'page', refunds, next: page.has_more ? (last?.id ?? null) : null };
+      const { entries, next } = entriesOf<ListedRefund>(page, (each) => foundRefund(each, call.now));
+      return { kind: 'page', refunds: entries, next };
     });
     return answer.kind === 'absent' ? { kind: 'unread', why: 'the list was not found' } : answer;
   }
@@ -203,44 +169,31 @@ export class StripeRefunds extends RefundProvider implements RefundList {
     return { intent: intent === null ? null : { id: intent, status: 'succeeded' }, charge };
   }
 
-  /** All refunds of a payment, in all statuses. Newest first, so whatever is made meanwhile does not shift the pages. */
-  private async refundsOf(
-    of: { payment_intent: string } | { charge: string },
-    at: Date,
-    begun?: Stripe.ApiList<Stripe.Refund> | null,
-  ): Promise<FoundRefund[]> {
-    const found: FoundRefund[] = [];
-    let page = begun ?? (await this.stripe.refunds.list({ ...of, limit: pageSize }));
-    for (;;) {
-      for (const each of page.data) {
+  /** All refunds of a payment, in all statuses. */
+  private async refundsOf(of: PaymentFilter, at: Date, begun?: Stripe.ApiList<Stripe.Refund> | null): Promise<FoundRefund[]> {
+    const page = (more: { starting_after?: string } = {}) => this.stripe.refunds.list({ ...of, limit: pageSize, ...more });
+    return allOf(
+      begun ?? (await page()),
+      (after) => page({ starting_after: after }),
+      (each): FoundRefund | null => {
         const refund = foundRefund(each, at);
-        if (refund === null) throw new Unreadable('the list has something that is no refund');
-        found.push({ report: refund.report, refundId: refund.refundId });
-      }
-      const last = page.data.at(-1);
-      if (!page.has_more) return found;
-      if (last === undefined) throw new Unreadable('the list promises more and gives nothing');
-      page = await this.stripe.refunds.list({ ...of, limit: pageSize, starting_after: last.id });
-    }
+        return refund && { report: refund.report, refundId: refund.refundId };
+      },
+    );
   }
 
-  private async reading<A>(name: string, call: CallContext, work: () => Promise<A>): Promise<A | NotRead> {
-    // A name becomes part of a path, and nothing of Stripe's has any other characters.
-    if (!/^\w{1,255}$/.test(name)) return { kind: 'absent', at: call.now };
-    try {
-      return await this.wire.during(call, work);
-    } catch (error) {
-      if (error instanceof Unreadable) return { kind: 'unread', why: error.message };
-      const proof = proofOf(error);
-      if (proof.proves === 'later') return { kind: 'later', limit: proof.limit, why: inWords(error) };
-      if (proof.proves === 'parked') return { kind: 'parked', why: inWords(error) };
-      if (proof.proves === 'refused' && proof.code === 'payment_not_found') return { kind: 'absent', at: call.now };
-      return { kind: 'unread', why: inWords(error) };
-    }
+  /** All disputes of a payment, in all statuses. */
+  private async disputesOf(of: PaymentFilter, at: Date): Promise<DisputeReport[]> {
+    const page = (more: { starting_after?: string } = {}) => this.stripe.disputes.list({ ...of, limit: pageSize, ...more });
+    return allOf(
+      await page(),
+      (after) => page({ starting_after: after }),
+      (each) => foundDispute(each, at),
+    );
   }
 }
 
-type NotRead = { kind: 'absent'; at: Date } | { kind: 'unread'; why: string } | NoAnswer;
+type PaymentFilter = { payment_intent: string } | { charge: string };
 type Intent = Pick<Stripe.PaymentIntent, 'id' | 'status'> & { readonly currency?: string };
 
 const named = (payment: string) => (payment.startsWith('pi_') ? { payment_intent: payment } : { charge: payment });
@@ -292,11 +245,3 @@ const notOurUnits = (currency: string): Rejection => ({
   code: 'amount_not_representable',
   detail: `The captured amount in ${currency} cannot be read exactly.`,
 });
-
-/** A key tells its mode, which decides whose webhooks are ours; anything else is no key for this. docs.stripe.com/keys */
-export function isLive(apiKey: string): Result<boolean, string> {
-  const mode = /^(?:sk|rk)_(live|test)_/.exec(apiKey)?.[1];
-  return mode === undefined
-    ? err('a secret or restricted key: sk_live_..., sk_test_..., rk_live_... or rk_test_...')
-    : ok(mode === 'live');
-}

@@ -56,7 +56,7 @@ export class StripeWire implements Stripe.HttpClient {
     path: string,
     method: string,
     headers: object,
-    body: string | null,
+    body: string | Uint8Array | null,
     protocol: string,
   ): Promise<Stripe.HttpClientResponse> {
     const current = this.calls.getStore();
@@ -106,7 +106,7 @@ export class StripeWire implements Stripe.HttpClient {
 }
 
 /** Settles once: with the whole answer, or with whatever ended it before. */
-function send(request: http.ClientRequest, body: string | null): Promise<Answer> {
+function send(request: http.ClientRequest, body: string | Uint8Array | null): Promise<Answer> {
   return new Promise((resolve, reject) => {
     request.on('error', reject);
     request.on('response', (response) => {

@@ -1,14 +1,19 @@
 import { Module, type DynamicModule, type FactoryProvider, type ModuleMetadata } from '@nestjs/common';
+import { StripeClient, type StripeAccount } from './stripe-client.js';
+import { StripeDisputes } from './stripe-disputes.js';
 import { StripeNotices } from './stripe-notices.js';
-import { StripeRefunds, type StripeAccount } from './stripe-refunds.js';
+import { StripeRefunds } from './stripe-refunds.js';
 
 /** Every configured account at Stripe with its adapters, which is what the apps ask for: there may be several accounts, or none. */
 export class StripeAccounts {
   readonly refunds: readonly StripeRefunds[];
+  readonly disputes: readonly StripeDisputes[];
   readonly notices: readonly StripeNotices[];
 
   constructor(accounts: readonly StripeAccount[]) {
-    this.refunds = accounts.map((account) => new StripeRefunds(account));
+    const clients = accounts.map((account) => ({ account, client: new StripeClient(account) }));
+    this.refunds = clients.map(({ account, client }) => new StripeRefunds(account, client));
+    this.disputes = clients.map(({ account, client }) => new StripeDisputes(account, client));
     this.notices = accounts.map((account) => new StripeNotices(account));
   }
 }

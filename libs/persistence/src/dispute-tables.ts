@@ -1,0 +1,123 @@
+import type { DataSource, QueryRunner } from 'typeorm';
+import type { DisputeSet, LoadedDisputes } from '#application/dispute-set';
+import { Conflict } from '#application/errors';
+import type { Want } from '#application/kept';
+import type { Dispute, FraudWarning } from '#domain/dispute/dispute';
+import type { Draft, EvidenceFile, Packet } from '#domain/dispute/evidence';
+import { DisputeRow, DraftRow, EvidenceFileRow, PacketRow, uuidOf, WarningRow } from '#persistence/rows';
+import {
+  findDisputedPayments,
+  loadDisputes,
+  loadDrafts,
+  loadFiles,
+  loadPackets,
+  loadWarnings,
+  noteUploads,
+  removeFiles,
+} from '#persistence/statements';
+import { columns, run, Table } from '#persistence/table';
+
+/** What is put together and was sent for disputes; and every file of theirs, those that were taken out as well. */
+export interface KeptEvidence {
+  readonly drafts: readonly Draft[];
+  readonly packets: readonly Packet[];
+  readonly files: readonly EvidenceFile[];
+}
+
+/** What the book keeps of disputes. A transaction that wants none and changes none runs none of these statements. */
+export class DisputeTables {
+  private readonly disputes: Table<DisputeRow>;
+  private readonly drafts: Table<DraftRow>;
+  private readonly files: Table<EvidenceFileRow>;
+  private readonly packets: Table<PacketRow>;
+  private readonly warnings: Table<WarningRow>;
+
+  constructor(source: DataSource) {
+    this.disputes = new Table(source, DisputeRow);
+    this.drafts = new Table(source, DraftRow);
+    this.files = new Table(source, EvidenceFileRow);
+    this.packets = new Table(source, PacketRow);
+    this.warnings = new Table(source, WarningRow);
+  }
+
+  /** The payments of the disputes and warnings that are wanted. */
+  async paymentKeys(runner: QueryRunner, want: Want): Promise<string[]> {
+    const ids = idsIn(want);
+    if (ids.length === 0 && (want.providerDisputes ?? []).length === 0 && (want.warnings ?? []).length === 0) return [];
+    const given = [ids, ...named(want.providerDisputes), ...named(want.warnings)];
+    const { rows } = await run<{ payment_key: string }>(runner, findDisputedPayments, given);
+    return rows.map((row) => row.payment_key);
+  }
+
+  /** Everything wanted of disputes; the payments with these keys are locked. */
+  async load(runner: QueryRunner, want: Want, locked: ReadonlySet<string>, ofPayments: boolean): Promise<LoadedDisputes> {
+    const disputes = await this.loadDisputes(runner, want, [...locked], ofPayments);
+    const warnings = await this.loadWarnings(runner, want);
+    for (const { paymentKey } of [...disputes, ...warnings]) {
+      if (!locked.has(paymentKey)) throw new Conflict('a dispute has moved to another payment');
+    }
+    const { drafts, packets } = await this.evidence(runner, want.evidence ?? []);
+    return { disputes, warnings, drafts, packets };
+  }
+
+  async evidence(runner: QueryRunner, disputeIds: readonly string[]): Promise<KeptEvidence> {
+    if (disputeIds.length === 0) return { drafts: [], packets: [], files: [] };
+    const ids = [disputeIds.map(uuidOf)];
+    const kept = (await run(runner, loadFiles(this.files.selection), ids)).rows.map((raw) => this.files.read(raw));
+    const files = kept.map(({ ordinal: _, bytes: __, ...file }): EvidenceFile => file);
+    const drafts = (await run(runner, loadDrafts(this.drafts.selection), ids)).rows.map((raw) => this.drafts.read(raw));
+    const packets = (await run(runner, loadPackets(this.packets.selection), ids)).rows.map((raw) => this.packets.read(raw));
+    const uploaded = new Map(files.map(({ id, providerFileId }) => [id, providerFileId]));
+    return {
+      files,
+      drafts: drafts.map((draft) => ({
+        ...draft,
+        files: files.filter(({ disputeId, removedAt }) => disputeId === draft.disputeId && removedAt === null),
+      })),
+      packets: packets.map((packet) => ({
+        ...packet,
+        files: packet.files.map((file) => ({ ...file, providerFileId: uploaded.get(file.id) ?? file.providerFileId })),
+      })),
+    };
+  }
+
+  async store(runner: QueryRunner, set: DisputeSet, now: Date): Promise<void> {
+    const { changes } = set;
+    const rows = (ids: ReadonlySet<string>) => [...ids].map((id) => set.kept(id));
+    await this.disputes.insert(runner, rows(changes.newDisputes));
+    await this.disputes.update(runner, rows(changes.disputes));
+    await this.drafts.insert(runner, set.draftsOf(changes.newDrafts));
+    await this.drafts.update(runner, set.draftsOf(changes.drafts));
+    await this.files.insert(
+      runner,
+      changes.newFiles.map((file) => ({ ...file, ordinal: 0n })),
+    );
+    if (changes.removedFiles.length > 0) await run(runner, removeFiles, [changes.removedFiles.map(uuidOf), now]);
+    if (changes.uploadedFiles.length > 0) {
+      const { uploadedFiles: all } = changes;
+      await run(runner, noteUploads, [all.map(({ id }) => uuidOf(id)), all.map(({ providerFileId }) => providerFileId)]);
+    }
+    await this.packets.insert(runner, set.packetsOf(changes.newPackets));
+    await this.packets.update(runner, set.packetsOf(changes.packets));
+    await this.warnings.insert(runner, set.warningsOf(changes.newWarnings));
+    await this.warnings.update(runner, set.warningsOf(changes.warnings));
+  }
+
+  private async loadDisputes(runner: QueryRunner, want: Want, keys: readonly string[], ofPayments: boolean): Promise<Dispute[]> {
+    const ids = idsIn(want);
+    if (ids.length === 0 && (want.providerDisputes ?? []).length === 0 && !ofPayments) return [];
+    const given = [ids, ...named(want.providerDisputes), keys, ofPayments];
+    const { rows } = await run(runner, loadDisputes(this.disputes.selection), given);
+    return rows.map((raw) => this.disputes.read(raw));
+  }
+
+  private async loadWarnings(runner: QueryRunner, { warnings = [] }: Want): Promise<FraudWarning[]> {
+    if (warnings.length === 0) return [];
+    const { rows } = await run(runner, loadWarnings(this.warnings.selection), named(warnings));
+    return rows.map((raw) => this.warnings.read(raw));
+  }
+}
+
+const idsIn = ({ disputes = [], evidence = [] }: Want) => [...disputes, ...evidence].map(uuidOf);
+
+const named = (all: Want['warnings'] = []) => columns(all, 3, (one) => [one.account, one.provider, one.id]);
