@@ -18,6 +18,7 @@ import { PostgresBook } from '#persistence/postgres-book';
 import { PostgresDeliveries } from '#persistence/postgres-deliveries';
 import { PostgresLog } from '#persistence/postgres-log';
 import { PostgresOperations } from '#persistence/postgres-operations';
+import { StripeDisputes } from '#stripe/stripe-disputes';
 import { StripeNotices } from '#stripe/stripe-notices';
 import { StripeRefunds } from '#stripe/stripe-refunds';
 import { ZampNotices } from '#zamp/zamp-notices';
@@ -134,6 +135,7 @@ function workerOver(source: DataSource, { stripeAccounts: stripe, zampAccounts: 
     [...overStripe, ...zamp.map((account) => new ZampRefunds(account))],
     [...stripe.map((account) => new StripeNotices(account)), ...zamp.map((account) => new ZampNotices(account))],
     overStripe,
+    stripe.map((account) => new StripeDisputes(account)),
   );
   const book = new PostgresBook(source, new Unheard());
   const log = {

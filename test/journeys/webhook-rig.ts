@@ -25,6 +25,7 @@ import type { RefundCommand, RefundCommandType } from '#contracts/refund-command
 import type { Payment } from '#domain/payment/payment';
 import type { Refund } from '#domain/refund/refund';
 import { PostgresBook } from '#persistence/postgres-book';
+import { StripeDisputes } from '#stripe/stripe-disputes';
 import { StripeNotices } from '#stripe/stripe-notices';
 import { StripeRefunds } from '#stripe/stripe-refunds';
 import { ZampNotices } from '#zamp/zamp-notices';
@@ -317,7 +318,7 @@ function sortedBy({ provider, body }: Letter): string {
 }
 
 /** `redress.dispute.won.v1` without what all of them have. */
-const bare = (type: string) => type.split('.').at(-2) ?? type;
+const bare = (type: string) => type.replace(/^redress\.(?:dispute|refund)\.(\w+)\.v1$/, '$1');
 
 function inMemory(simulators: string): Service {
   let ids = 0;
@@ -344,7 +345,12 @@ function inMemory(simulators: string): Service {
   const zamp = { ...merchant, apiBase: `${simulators}/zamp`, webhookAddresses: [zampAddress], limits };
   const notices = { stripe: new StripeNotices(stripe), zamp: new ZampNotices(zamp) };
   const overStripe = new StripeRefunds(stripe);
-  const providers = new Providers([overStripe, new ZampRefunds(zamp)], Object.values(notices), [overStripe]);
+  const providers = new Providers(
+    [overStripe, new ZampRefunds(zamp)],
+    Object.values(notices),
+    [overStripe],
+    [new StripeDisputes(stripe)],
+  );
   const log = {
     tripped: () => undefined,
     failed: (what: string, _: object, error: unknown) => void alarms.push(`${what}: ${String(error)}`),
@@ -413,8 +419,9 @@ function overHttp(api: Awaited<ReturnType<typeof runningApi>>): Service {
     },
     deliveries: () => api.source.query('select disposition, detail from webhook_delivery order by ordinal'),
     told: async (id) => {
-      const found = await api.source.query('select type, time as at from event where subject = $1 order by ordinal', [id]);
-      return (found as { type: string; at: Date }[]).map(({ type, at }) => ({ type: bare(type), at }));
+      const statement = 'select type, time as at from event where subject = $1 order by ordinal';
+      const found = (await api.source.query(statement, [id])) as { type: string; at: Date }[];
+      return found.map(({ type, at }) => ({ type: bare(type), at }));
     },
     close: () => api.close(),
   };

@@ -93,8 +93,11 @@ export class DisputeSet {
 
   /** All that names files of a dispute: its draft, and its packets. */
   holdersOf(disputeId: string): (Draft | Packet)[] {
-    const packets = [...this.packets.values()].filter((packet) => packet.disputeId === disputeId);
-    return [this.draft(disputeId), ...packets];
+    return [this.draft(disputeId), ...this.packetsOfDispute(disputeId)];
+  }
+
+  packetsOfDispute(disputeId: string): Packet[] {
+    return [...this.packets.values()].filter((packet) => packet.disputeId === disputeId);
   }
 
   warning(name: ProviderDisputeName): FraudWarning | undefined {

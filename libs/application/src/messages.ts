@@ -12,8 +12,12 @@ import type { SendingPause } from '#contracts/sending';
 import type { Provider } from '#contracts/refund-commands';
 import type { Code } from '#contracts/codes';
 import type { Dispute as PublicDispute, FraudWarning as PublicWarning } from '#contracts/dispute-events';
+import type { Evidence as PublicEvidence, EvidenceFile as PublicFile, EvidenceItem } from '#contracts/evidence';
 import { available, overdrawn, type Payment } from '#domain/payment/payment';
+import { completeness, type CompletenessItem } from '#domain/dispute/completeness';
 import type { Dispute, FraudWarning } from '#domain/dispute/dispute';
+import { answerFrom, type Draft, type EvidenceFile, type Packet } from '#domain/dispute/evidence';
+import { lint } from '#domain/dispute/linter';
 import type { ActionRequired, Refund, Rejection } from '#domain/refund/refund';
 
 const whole = (amount: bigint | null) => (amount === null ? null : Number(amount));
@@ -108,6 +112,53 @@ export function publicWarning(warning: FraudWarning, payment: Payment): PublicWa
     openedAt: openedAt.toISOString(),
   };
 }
+
+/** The evidence of a dispute. Score and findings are of what would go out now. */
+export function publicEvidence(dispute: Dispute, draft: Draft, packets: readonly Packet[]): PublicEvidence {
+  const answer = answerFrom(draft, dispute.stage === 'appeal');
+  const { score, version, row, productType, items, missing } = completeness(dispute, answer);
+  return {
+    disputeId: dispute.id,
+    version: draft.version,
+    evidence: draft.content,
+    files: draft.files.map(publicFile),
+    changes: draft.changes.map(({ at, ...change }) => ({ ...change, at: at.toISOString() })),
+    score: { score, version, row, productType, items: items.map(publicItem), missing: missing.map(publicItem) },
+    findings: lint(dispute, answer),
+    stagedVersion: draft.stagedVersion,
+    staged: draft.staged,
+    packets: packets.map(({ round, version: sent, content, files, emptied, by, decidedAt, submittedAt }) => ({
+      round,
+      version: sent,
+      evidence: content,
+      files: files.map(publicFile),
+      emptied,
+      by,
+      decidedAt: decidedAt.toISOString(),
+      submittedAt: time(submittedAt),
+    })),
+  };
+}
+
+export function publicFile({
+  id,
+  place,
+  name,
+  type,
+  size,
+  pages,
+  digest,
+  providerFileId,
+  by,
+  addedAt,
+}: EvidenceFile): PublicFile {
+  return { id, field: place, name, type, size, pages, digest, providerFileId, by, addedAt: addedAt.toISOString() };
+}
+
+const publicItem = (line: CompletenessItem): EvidenceItem => {
+  const { kind, given, why } = line;
+  return { kind, oneOf: 'item' in line ? [line.item] : line.oneOf, given, why };
+};
 
 function publicAction(action: ActionRequired | null): PublicAction | null {
   return action === null ? null : { what: action.what, until: time(action.until) };

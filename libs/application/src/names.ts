@@ -33,6 +33,11 @@ export function warningId(account: string, provider: string, providerWarningId: 
   return ourId('fw', [account, provider, 'warning', providerWarningId]);
 }
 
+/** The id of a document, from the request that brought it and what is in it: the same upload again is the same file. */
+export function evidenceFileId(requestId: string, digest: string): string {
+  return ourId('ef', [requestId, digest]);
+}
+
 const ourId = (prefix: string, name: readonly string[]) =>
   `${prefix}_${uuid5(JSON.stringify(name), REDRESS).replaceAll('-', '')}`;
 

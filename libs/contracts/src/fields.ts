@@ -223,11 +223,6 @@ export function AnyObject(about: About): PropertyDecorator {
   return field('an object', isObject, { type: 'object' }, about);
 }
 
-/** A list whose entries are described elsewhere. */
-export function AnyList(about: About): PropertyDecorator {
-  return field('a list', Array.isArray, { type: 'array' }, about);
-}
-
 /** A list of another of our messages. */
 export function ListOf(kind: Class, about: About): PropertyDecorator {
   const isList = field('a list', Array.isArray, { type: 'array', items: reference(kind) }, about);
@@ -299,9 +294,15 @@ export function notWith(field: string, other: string, value: string): Between {
   };
 }
 
+/** Every class that was marked so. */
+const marked = new Set<unknown>();
+
+export const isMessage = (value: unknown): value is Class => marked.has(value);
+
 /** Marks a class as one of our messages: what it is for, and the one rule between its fields where it has one or more. */
 export function Message(about: string, between: readonly Between[] = []): ClassDecorator {
   return (kind) => {
+    marked.add(kind);
     for (const rule of between) {
       for (const name of rule.fields) {
         ValidateBy({

@@ -1,6 +1,7 @@
-/* What people look into: a refund's story, the event feed, webhooks received, dead letters, and what needs a person. HTTP only. */
+/* What people look into: the story of a refund or a dispute, the event feed, webhooks received, dead letters, and what needs a person. HTTP only. */
 import { AnyObject, Inside, ListOf, Message, OneOf, OurId, Text, Time, Whole } from '#contracts/fields';
 import { codeNames, type Code } from '#contracts/codes';
+import { Dispute } from '#contracts/dispute-events';
 import { EventEnvelope, Refund } from '#contracts/refund-events';
 import { providers, type Provider } from '#contracts/refund-commands';
 import { SendingPause } from '#contracts/sending';
@@ -12,12 +13,12 @@ export type Disposition = (typeof dispositions)[number];
 const Cursor = () =>
   Text({ max: 1000, about: 'Give it as `cursor` to go on; null at the end.', example: 'cmVmdW5kcy40Mg', nullable: true });
 
-/** What kinds of things make up a refund's story. */
+/** What kinds of things make up a story. */
 export const historyKinds = ['command', 'decision', 'operation', 'call', 'webhook', 'event'] as const;
 export type HistoryKind = (typeof historyKinds)[number];
 
-/** One step of a refund's story. Which ids it has depends on its kind. */
-@Message('One step of the story of a refund.')
+/** One step of a story. Which ids it has depends on its kind. */
+@Message('One step of the story of a refund or a dispute.')
 export class HistoryEntry {
   @Time({ about: 'When.', example: '2026-01-31T09:30:00.000Z' })
   declare readonly at: string;
@@ -108,6 +109,26 @@ export class RefundHistory {
   declare readonly nextCursor: string | null;
 }
 
+/** The answer of GET /v1/disputes/{id}/history. */
+@Message('The story of a dispute, in order of time.')
+export class DisputeHistory {
+  @ListOf(HistoryEntry, { about: 'What happened, from the first word of it on.' })
+  declare readonly data: readonly HistoryEntry[];
+
+  @Cursor()
+  declare readonly nextCursor: string | null;
+}
+
+/** A page of disputes. */
+@Message('A page of disputes: what is due first comes first, what is not due any more last.')
+export class DisputePage {
+  @ListOf(Dispute, { about: 'The disputes of this page.' })
+  declare readonly data: readonly Dispute[];
+
+  @Cursor()
+  declare readonly nextCursor: string | null;
+}
+
 /** An event as the feed and the stream show it: CloudEvents structured mode. */
 @Message('An event with its data.')
 export class FeedEvent extends EventEnvelope {
@@ -151,6 +172,9 @@ export class WebhookDelivery {
 
   @OurId('rf', { about: 'The refund it is about, where that is known.', example: 'rf_01HZX3J9', nullable: true })
   declare readonly refundId: string | null;
+
+  @OurId('dp', { about: 'The dispute it is about, where that is known.', example: null, nullable: true })
+  declare readonly disputeId: string | null;
 
   @Text({ max: 64, about: 'SHA-256 of its body, as hexadecimal digits.', example: 'e3b0c442' })
   declare readonly digest: string;
@@ -243,6 +267,23 @@ export class DeadLetterPage {
   declare readonly nextCursor: string | null;
 }
 
+/** What can be parked. */
+export const parkableOperations = [
+  'refund.send',
+  'refund.find',
+  'refund.read',
+  'payment.read',
+  'refunds.list',
+  'dispute.read',
+  'disputes.list',
+  'warning.read',
+  'evidence.upload',
+  'evidence.stage',
+  'dispute.submit',
+  'dispute.accept',
+] as const;
+export type ParkableOperation = (typeof parkableOperations)[number];
+
 /** A provider operation that goes on only when a person has mended something. */
 @Message('A provider operation that waits for a person.')
 export class ParkedOperation {
@@ -255,17 +296,20 @@ export class ParkedOperation {
   @OneOf(providers, { about: 'Where it goes.', example: 'stripe' })
   declare readonly provider: Provider;
 
-  @OneOf(['refund.send', 'refund.find', 'refund.read', 'payment.read', 'refunds.list'], {
-    about: 'What it does; only `refund.send` moves money.',
+  @OneOf(parkableOperations, {
+    about: 'What it does. `refund.send` moves money; `dispute.submit` and `dispute.accept` cannot be taken back either.',
     example: 'refund.send',
   })
-  declare readonly operation: 'refund.send' | 'refund.find' | 'refund.read' | 'payment.read' | 'refunds.list';
+  declare readonly operation: ParkableOperation;
 
   @Text({ max: 255, about: 'What it sends or reads.', example: 'rf_01HZX3J9' })
   declare readonly target: string;
 
   @OurId('rf', { about: 'The refund it belongs to, where it has one.', example: 'rf_01HZX3J9', nullable: true })
   declare readonly refundId: string | null;
+
+  @OurId('dp', { about: 'The dispute it belongs to, where it has one.', example: null, nullable: true })
+  declare readonly disputeId: string | null;
 
   @Whole({ min: 0, about: 'How many calls were begun.', example: 1 })
   declare readonly tries: number;
@@ -284,11 +328,11 @@ export class HaltedPartition {
 /** One thing that a person must look at. */
 @Message('Something that a person must look at.')
 export class AttentionItem {
-  @OneOf(['refund', 'operation', 'dead_letter', 'pause', 'partition'], {
+  @OneOf(['refund', 'dispute', 'operation', 'dead_letter', 'pause', 'partition'], {
     about: 'What it is; the field of that name has it. A pause is there when the breaker made it.',
     example: 'refund',
   })
-  declare readonly kind: 'refund' | 'operation' | 'dead_letter' | 'pause' | 'partition';
+  declare readonly kind: 'refund' | 'dispute' | 'operation' | 'dead_letter' | 'pause' | 'partition';
 
   @Time({ about: 'Since when.', example: '2026-01-31T09:30:00.000Z' })
   declare readonly at: string;
@@ -298,6 +342,9 @@ export class AttentionItem {
 
   @Inside(Refund, { about: 'The refund.', optional: true })
   declare readonly refund?: Refund;
+
+  @Inside(Dispute, { about: 'The dispute.', optional: true })
+  declare readonly dispute?: Dispute;
 
   @Inside(ParkedOperation, { about: 'The operation.', optional: true })
   declare readonly operation?: ParkedOperation;

@@ -1,6 +1,5 @@
 import {
   Account,
-  AnyList,
   Currency,
   Flag,
   Inside,
@@ -18,6 +17,7 @@ import {
   type Class,
 } from '#contracts/fields';
 import { codeNames, type Code } from '#contracts/codes';
+import { Dispute, FraudWarning } from '#contracts/dispute-events';
 import { providers, refundReasons, type Provider, type RefundReason } from '#contracts/refund-commands';
 
 /** Where a refund stands. */
@@ -184,7 +184,7 @@ export class Refund extends RefundSummary {
 
 /** What is left of a payment. */
 @Message('The balance of a payment.')
-export class Balance {
+class Balance {
   @Account({ about: 'The configured account at the provider.', example: 'default' })
   declare readonly account: string;
 
@@ -249,16 +249,64 @@ export class PaymentBalance extends Balance {
   declare readonly currency: string | null;
 }
 
+/** Whether giving money back at once costs less than the dispute that a bank's warning announces. */
+export const refundVerdicts = ['worthwhile', 'borderline', 'not_worthwhile', 'unknown'] as const;
+export type RefundVerdict = (typeof refundVerdicts)[number];
+
+/** What to weigh when a bank has warned of fraud. */
+@Message(
+  'Whether to refund what a bank has warned of. About 80 % of such payments become disputes where nothing is done; a refund is worth it up to roughly what a dispute costs, and not above 35 % more than that.',
+)
+export class RefundHint {
+  @OneOf(refundVerdicts, {
+    about: '"borderline": more than a dispute costs, by 35 % at the most. "unknown": no dispute has shown yet what one costs.',
+    example: 'worthwhile',
+  })
+  declare readonly verdict: RefundVerdict;
+
+  @Whole({
+    min: 0,
+    of: 'minor units',
+    about: "What the provider took for the newest dispute of this account, in minor units of the payment's currency.",
+    example: 1500,
+    nullable: true,
+  })
+  declare readonly disputeFee: number | null;
+
+  @Whole({
+    min: 0,
+    of: 'minor units',
+    about: 'The break-even: 35 % more than that fee, in minor units.',
+    example: 2025,
+    nullable: true,
+  })
+  declare readonly upTo: number | null;
+}
+
+/** A bank's early warning as HTTP shows it. */
+@Message('A bank has warned that the payment may be fraud.')
+export class ShownFraudWarning extends FraudWarning {
+  @Inside(RefundHint, { about: 'Whether to refund now; null where nothing can be done any more.', nullable: true })
+  declare readonly refundHint: RefundHint | null;
+}
+
 /** A payment as HTTP shows it. */
-@Message('A payment: its balance in minor units of its currency, and its refunds.')
+@Message('A payment: its balance in minor units of its currency, its refunds, its disputes, and what banks have warned of.')
 export class Payment extends PaymentBalance {
   @ListOf(Refund, { about: 'Its refunds, newest first.' })
   declare readonly refunds: readonly Refund[];
 
-  @AnyList({ about: 'Its disputes, newest first.', example: [] })
-  declare readonly disputes: readonly object[];
+  @ListOf(Dispute, { about: 'Its disputes, newest first.' })
+  declare readonly disputes: readonly Dispute[];
 
-  @Words({ about: 'What to know although it is allowed.', example: [] })
+  @ListOf(ShownFraudWarning, { about: "Banks' early warnings of fraud, newest first." })
+  declare readonly fraudWarnings: readonly ShownFraudWarning[];
+
+  @Words({
+    about:
+      'What to know although it is allowed: "open_inquiry", "overdrawn"; and why nothing can be refunded, such as "payment_disputed".',
+    example: [],
+  })
   declare readonly warnings: readonly string[];
 }
 
@@ -363,6 +411,9 @@ export class CommandAccepted {
 
   @OurId('rf', { about: 'The refund it made or concerns.', example: 'rf_01HZX3J9', optional: true })
   declare readonly refundId?: string;
+
+  @OurId('dp', { about: 'The dispute it concerns.', example: 'dp_01HZX3J9', optional: true })
+  declare readonly disputeId?: string;
 }
 
 /** The data of `redress.command.rejected.v1`: nothing was or will be done. */
@@ -514,6 +565,13 @@ export class Problem {
     optional: true,
   })
   declare readonly refundId?: string;
+
+  @OurId('dp', {
+    about: 'The dispute that was refused or concerned, where there is one.',
+    example: 'dp_01HZX3J9',
+    optional: true,
+  })
+  declare readonly disputeId?: string;
 }
 
 /** A page of refunds. */

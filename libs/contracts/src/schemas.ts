@@ -1,96 +1,41 @@
 import { ValidationTypes } from 'class-validator';
 import { targetConstructorToSchema } from 'class-validator-jsonschema';
-import { DEFINITIONS, FIELD, type Class, type JsonSchema } from '#contracts/fields';
-import { refundCommands } from '#contracts/refund-commands';
-import {
-  balanceEvents,
-  commandOutcomes,
-  EventEnvelope,
-  FirstOutcome,
-  Payment,
-  PaymentBalance,
-  Problem,
-  ProblemField,
-  Refund,
-  RefundPage,
-  RefundPreview,
-  RefundSummary,
-  refundEvents,
-  ActionRequired,
-  Rejection,
-} from '#contracts/refund-events';
-import {
-  AttentionItem,
-  AttentionPage,
-  DeadLetter,
-  DeadLetterPage,
-  EventPage,
-  FeedEvent,
-  HaltedPartition,
-  Health,
-  HistoryEntry,
-  ParkedOperation,
-  RefundHistory,
-  WebhookDelivery,
-  WebhookDeliveryPage,
-} from '#contracts/oversight';
-import {
-  DismissDeadLetter,
-  ResumedOperations,
-  ResumeOperations,
-  Sending,
-  SendingPause,
-  SendingScope,
-  SwitchSending,
-} from '#contracts/sending';
+import * as disputeCommandsOf from '#contracts/dispute-commands';
+import * as disputeEventsOf from '#contracts/dispute-events';
+import * as evidenceOf from '#contracts/evidence';
+import { DEFINITIONS, FIELD, isMessage, type Class, type JsonSchema } from '#contracts/fields';
+import * as oversightOf from '#contracts/oversight';
+import * as refundCommandsOf from '#contracts/refund-commands';
+import * as refundEventsOf from '#contracts/refund-events';
+import * as sendingOf from '#contracts/sending';
 import { topics, type Topic } from '#contracts/topics';
 
-/** What a person on call orders over HTTP. */
-const ordersOnCall: readonly Class[] = [DismissDeadLetter, ResumeOperations, SwitchSending];
+const { disputeCommands } = disputeCommandsOf;
+const { disputeEvents } = disputeEventsOf;
+const { refundCommands } = refundCommandsOf;
+const { balanceEvents, commandOutcomes, EventEnvelope, refundEvents } = refundEventsOf;
 
-/** Every schema and document here is read off the classes' validation metadata; nothing is described a second time. */
+/** Every schema and document here is read off the classes' validation metadata; nothing is described or listed a second time. */
 const messages: readonly Class[] = [
-  ...Object.values(refundCommands),
-  ...new Set<Class>(Object.values(refundEvents)),
-  ...Object.values(balanceEvents),
-  ...Object.values(commandOutcomes),
-  EventEnvelope,
-  FirstOutcome,
-  Payment,
-  PaymentBalance,
-  Problem,
-  ProblemField,
-  Refund,
-  RefundPage,
-  RefundPreview,
-  RefundSummary,
-  ActionRequired,
-  Rejection,
-  AttentionItem,
-  AttentionPage,
-  DeadLetter,
-  DeadLetterPage,
-  EventPage,
-  FeedEvent,
-  HaltedPartition,
-  Health,
-  HistoryEntry,
-  ParkedOperation,
-  RefundHistory,
-  WebhookDelivery,
-  WebhookDeliveryPage,
-  ResumedOperations,
-  Sending,
-  SendingPause,
-  SendingScope,
-  ...ordersOnCall,
-];
+  refundCommandsOf,
+  refundEventsOf,
+  disputeCommandsOf,
+  disputeEventsOf,
+  evidenceOf,
+  oversightOf,
+  sendingOf,
+].flatMap((file) => Object.values(file as Readonly<Record<string, unknown>>).filter(isMessage));
 
 /** What comes in is closed, since an unknown field there is a mistake; what goes out is open, since consumers must tolerate new ones. */
-const incoming = new Set<Class>([...Object.values(refundCommands), ...ordersOnCall]);
+const incoming = new Set<Class>([
+  ...Object.values(refundCommands),
+  ...Object.values(disputeCommands),
+  ...evidenceOf.evidenceEdits,
+  ...sendingOf.ordersOnCall,
+]);
 
 /** What HTTP has in its path. */
-const inPath: readonly string[] = ['refundId', 'id'];
+const inPath: readonly string[] = ['refundId', 'disputeId', 'id'];
 
 type ObjectSchema = JsonSchema & { readonly properties: Record<string, JsonSchema>; readonly required?: readonly string[] };
 
@@ -142,7 +87,8 @@ export function jsonSchema(kind: Class): JsonSchema {
 
 /** The JSON Schema of every type that travels on a topic, by `ce_type`: commands, events, outcomes. */
 export function messageSchemas(): Record<string, JsonSchema> {
-  const types = { ...refundCommands, ...refundEvents, ...balanceEvents, ...commandOutcomes };
+  const commands = { ...refundCommands, ...disputeCommands };
+  const types = { ...commands, ...refundEvents, ...disputeEvents, ...balanceEvents, ...commandOutcomes };
   return Object.fromEntries(Object.entries(types).map(([type, kind]) => [type, { ...jsonSchema(kind), title: type }]));
 }
 
@@ -189,10 +135,7 @@ const channels: readonly {
     topic: topics.refundOutcomes,
     action: 'send',
     about: 'Exactly one outcome per command; a repeated command gets its first outcome again.',
-    key: {
-      type: 'string',
-      description: '<account>:<provider>:<paymentId>; where no payment is known, <ce_source>:<ce_id> of the command',
-    },
+    key: keyOfOutcome(),
     types: commandOutcomes,
   },
   {
@@ -201,6 +144,27 @@ const channels: readonly {
     about: 'What happened to refunds, in order per payment.',
     key: keyOfPayment(),
     types: refundEvents,
+  },
+  {
+    topic: topics.disputeCommands,
+    action: 'receive',
+    about: 'Commands about disputes. ce_source and ce_id together are the idempotency key.',
+    key: { type: 'string', description: 'Any key that keeps one payment together.' },
+    types: disputeCommands,
+  },
+  {
+    topic: topics.disputeOutcomes,
+    action: 'send',
+    about: 'Exactly one outcome per command about a dispute; a repeated command gets its first outcome again.',
+    key: keyOfOutcome(),
+    types: commandOutcomes,
+  },
+  {
+    topic: topics.disputeEvents,
+    action: 'send',
+    about: 'What happened to disputes, and what banks warned of, in order per payment.',
+    key: keyOfPayment(),
+    types: disputeEvents,
   },
   {
     topic: topics.refundability,
@@ -213,6 +177,13 @@ const channels: readonly {
 
 function keyOfPayment(): JsonSchema {
   return { type: 'string', description: '<account>:<provider>:<paymentId>', examples: ['default:stripe:pi_3QxYz'] };
+}
+
+function keyOfOutcome(): JsonSchema {
+  return {
+    type: 'string',
+    description: '<account>:<provider>:<paymentId>; where no payment is known, <ce_source>:<ce_id> of the command',
+  };
 }
 
 /** The AsyncAPI 3.0 document of our topics. */
@@ -228,7 +199,7 @@ export function asyncApiDocument(version: string): JsonSchema {
       title: 'Redress',
       version,
       description:
-        'Refunds over payment providers. Every record is a CloudEvent 1.0: binary mode is written, structured mode is read as well. ' +
+        'Refunds and disputes over payment providers. Every record is a CloudEvent 1.0: binary mode is written, structured mode is read as well. ' +
         'Consumers tolerate unknown fields and words, drop a repeated id, and ignore a lower sequence or version.',
     },
     defaultContentType: 'application/json',

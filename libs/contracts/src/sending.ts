@@ -1,5 +1,5 @@
 /* What a person on call orders: the switch that pauses sending, parked operations, dead letters. HTTP only. */
-import { Account, Flag, Inside, ListOf, Message, needs, OneOf, Text, Time, Whole } from '#contracts/fields';
+import { Account, Flag, Inside, ListOf, Message, needs, OneOf, Text, Time, Whole, type Class } from '#contracts/fields';
 import { providers, type Provider } from '#contracts/refund-commands';
 
 const OfProvider = () =>
@@ -94,3 +94,6 @@ export class DismissDeadLetter {
   @Text({ max: 500, about: 'What was done about it, for people.', example: 'The shop has sent it anew as c-1842-2' })
   declare readonly reason: string;
 }
+
+/** The orders among these. */
+export const ordersOnCall: readonly Class[] = [DismissDeadLetter, ResumeOperations, SwitchSending];

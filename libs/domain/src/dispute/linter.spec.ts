@@ -272,7 +272,7 @@ describe('The linter, about Compelling Evidence 3.0', () => {
     expect(foundIn(evidence3(), about)).toEqual([['compelling_evidence_refused', ce3]]);
   });
 
-  it('warns where the provider does not list the dispute', () => {
+  it('refuses it where the provider does not list the dispute', () => {
     expect(foundIn(evidence3(), fraud({ eligibilities: [] }))).toEqual([['compelling_evidence_not_listed', ce3]]);
   });
 

@@ -69,8 +69,8 @@ export const findings = {
   ],
   compelling_evidence_refused: ['error', 'Compelling Evidence 3.0 is only for Visa disputes with code 10.4 that qualify.'],
   compelling_evidence_not_listed: [
-    'warning',
-    'The provider does not list this dispute for Compelling Evidence 3.0 and may ignore it.',
+    'error',
+    'The provider does not list this dispute for Compelling Evidence 3.0, and refuses or ignores it.',
   ],
   compelling_evidence_left_out: [
     'warning',
