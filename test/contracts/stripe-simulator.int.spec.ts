@@ -6,6 +6,7 @@ import { stripeMock } from '../../scripts/stripe-mock.js';
 import { StripeOpenApi } from './stripe-openapi.js';
 
 type Answer = { status: number; body: { [field: string]: unknown }; findings: string[] };
+
 /**
  * What the newest API has and the document does not have yet; everything else has to stand in it. Only these paths of a dispute are
  * left out before it is held against the document: named one by one, so that nothing else slips through.

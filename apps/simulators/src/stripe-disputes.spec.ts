@@ -615,6 +615,10 @@ describe('Evidence', () => {
     const [recent, young, old, ancient] = [await prior(119), await prior(121), await prior(364), await prior(366)];
     for (const wrong of [[young], [young, old, await prior(200)], [young, young], [recent, old], [young, ancient]])
       expect(await refusal(answer(...wrong))).toMatchObject({ param: expect.stringMatching(/prior_undisputed_transactions/) });
+    const other = await dispute({ reason: 'product_not_received' });
+    const visa_compelling_evidence_3 = { prior_undisputed_transactions: [young, old] };
+    const wrongCase = stripe.disputes.update(other.id, { evidence: { enhanced_evidence: { visa_compelling_evidence_3 } } });
+    expect(await refusal(wrongCase)).toMatchObject({ message: expect.stringMatching(/not eligible/) });
     expect(await answer(young, old)).toMatchObject({
       status: 'under_review',
       evidence_details: { enhanced_eligibility: { visa_compelling_evidence_3: { status: 'qualified', required_actions: [] } } },
