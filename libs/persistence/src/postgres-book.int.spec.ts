@@ -444,6 +444,32 @@ describeWithDatabase('Migrations', () => {
     await source.destroy();
     await database.drop();
   });
+
+  it('build their indexes again where that was broken off', async () => {
+    const database = await bareDatabase();
+    await migrate(database.url, () => undefined);
+    const source = await dataSource({ url: database.url, connections: 1 }).initialize();
+    const indexes = async () => {
+      const found: { name: string; valid: boolean }[] = await source.query(
+        `select indexrelid::regclass::text as name, indisvalid as valid from pg_index where indexrelid::regclass::text like '%of_dispute' or indexrelid::regclass::text like '%by_dispute' order by 1`,
+      );
+      return found;
+    };
+    const all = await indexes();
+    expect(all.length).toBeGreaterThan(5);
+    // As a crash leaves it: one that was built, one that is good for nothing, and the others missing.
+    await source.query(`delete from migration where name like 'DisputeIndexes%'`);
+    await source.query(
+      `update pg_index set indisvalid = false where indexrelid = 'provider_operation_open_of_dispute'::regclass`,
+    );
+    await source.query('drop index provider_call_by_dispute, webhook_delivery_by_dispute');
+    expect(await indexes()).not.toEqual(all);
+    await migrate(database.url, () => undefined);
+    expect(await indexes()).toEqual(all);
+    expect(all.every(({ valid }) => valid)).toBe(true);
+    await source.destroy();
+    await database.drop();
+  });
 });
 
 describeWithDatabase('A hot statement', () => {
