@@ -16,7 +16,7 @@ storesContract('The memory', () => {
     dispositionOf: async (noticeId) =>
       stores.deliveryRows
         .where((each) => each.noticeId === noticeId)
-        .map(({ disposition, detail, refundId }) => ({ disposition, detail, refundId })),
+        .map(({ disposition, detail, refundId, disputeId }) => ({ disposition, detail, refundId, disputeId })),
     close: async () => undefined,
   });
 });

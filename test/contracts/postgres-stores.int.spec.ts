@@ -1,11 +1,14 @@
 import { PostgresBook } from '#persistence/postgres-book';
+import { disputeIds, refundIds } from '#persistence/rows';
+import { PostgresDisputeWatch, PostgresEvidenceFiles } from '#persistence/postgres-disputes';
 import { PostgresDeliveries } from '#persistence/postgres-deliveries';
 import { PostgresCursors, PostgresLog, PostgresOffsets } from '#persistence/postgres-log';
 import { PostgresOperations } from '#persistence/postgres-operations';
 import { dataSource } from '#persistence/database';
 import { Wake } from '#application/wake';
 import { describeWithDatabase, freshDatabase } from '../environment.js';
-import { storesContract, type Stores } from './stores.contract.js';
+import type { DeliveryEnd, Stores } from './stores-scene.js';
+import { storesContract } from './stores.contract.js';
 
 /** Nobody waits here. */
 class NoWake extends Wake {
@@ -26,6 +29,8 @@ describeWithDatabase('PostgreSQL and the contract', () => {
       cursors: new PostgresCursors(source),
       offsets: new PostgresOffsets(source),
       deliveries: new PostgresDeliveries(source, new NoWake()),
+      evidenceFiles: new PostgresEvidenceFiles(source),
+      watch: new PostgresDisputeWatch(source),
     });
     return {
       stores: over(),
@@ -41,14 +46,15 @@ describeWithDatabase('PostgreSQL and the contract', () => {
         );
       },
       dispositionOf: async (noticeId) => {
-        const found: { disposition: string | null; detail: string | null; refund_id: string | null }[] = await source.query(
-          'select disposition, detail, refund_id from webhook_delivery where notice_id = $1 order by ordinal',
+        const found = await source.query<(Omit<DeliveryEnd, 'refundId' | 'disputeId'> & { refund: string; dispute: string })[]>(
+          `select disposition, detail, refund_id as refund, dispute_id as dispute from webhook_delivery
+           where notice_id = $1 order by ordinal`,
           [noticeId],
         );
-        return found.map(({ disposition, detail, refund_id: uuid }) => ({
-          disposition,
-          detail,
-          refundId: uuid === null ? null : `rf_${uuid.replaceAll('-', '')}`,
+        return found.map(({ refund, dispute, ...end }) => ({
+          ...end,
+          refundId: refundIds.from(refund) as string | null,
+          disputeId: disputeIds.from(dispute) as string | null,
         }));
       },
       close: async () => {

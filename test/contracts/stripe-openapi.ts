@@ -44,10 +44,12 @@ export class StripeOpenApi {
     return this.findings(`${method} ${template} ${answer}`, () => asJsonSchema(schema), body);
   }
 
-  /** The names that Stripe takes with this call, in its query or its form. */
-  parametersOf(method: string, path: string): string[] {
+  /** The names that Stripe takes with this call, in its query or its form, or inside one hash of its form. */
+  parametersOf(method: string, path: string, hash?: string): string[] {
     const { operation } = this.operation(method, path);
     const forms = Object.values(operation?.requestBody?.content ?? {});
+    if (hash !== undefined)
+      return forms.flatMap(({ schema }) => Object.keys((schema.properties?.[hash]?.['properties'] as object | undefined) ?? {}));
     const inForm = forms.flatMap(({ schema }) => Object.keys(schema.properties ?? {}));
     const inQuery = (operation?.parameters ?? []).filter((parameter) => parameter.in === 'query').map(({ name }) => name);
     return [...inForm, ...inQuery];

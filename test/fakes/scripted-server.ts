@@ -7,6 +7,8 @@ export interface Received {
   readonly path: string;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: string;
+  /** The same as it came, for what is no text. */
+  readonly bytes: Buffer;
   /** What it came through; destroyed once the connection is gone. */
   readonly socket: Socket;
 }
@@ -34,7 +36,8 @@ export class ScriptedServer {
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
         const { method = '', url: path = '', headers, socket } = request;
-        const received = { method, path, headers, socket, body: Buffer.concat(chunks).toString('utf8') };
+        const bytes = Buffer.concat(chunks);
+        const received = { method, path, headers, socket, bytes, body: bytes.toString('utf8') };
         scripted.requests.push(received);
         const [reply, ...rest] = scripted.replies;
         if (rest.length > 0) scripted.replies = rest;

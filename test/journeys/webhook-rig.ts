@@ -419,8 +419,9 @@ function overHttp(api: Awaited<ReturnType<typeof runningApi>>): Service {
     },
     deliveries: () => api.source.query('select disposition, detail from webhook_delivery order by ordinal'),
     told: async (id) => {
-      const found = await api.source.query('select type, time as at from event where subject = $1 order by ordinal', [id]);
-      return (found as { type: string; at: Date }[]).map(({ type, at }) => ({ type: bare(type), at }));
+      const statement = 'select type, time as at from event where subject = $1 order by ordinal';
+      const found = (await api.source.query(statement, [id])) as { type: string; at: Date }[];
+      return found.map(({ type, at }) => ({ type: bare(type), at }));
     },
     close: () => api.close(),
   };

@@ -138,8 +138,12 @@ export class ControlDisputes {
       case 'prevent':
         return this.disputes.prevent(dispute);
       case 'reinstate':
+        if (amount === undefined && this.disputes.taken(dispute) <= 0)
+          throw new BadControl('do: no money of this dispute is out');
         return this.disputes.reinstate(dispute, amount);
       case 'withdraw':
+        if (amount === undefined && this.disputes.taken(dispute) >= dispute.takes)
+          throw new BadControl('do: all money of this dispute is out already; an amount takes more');
         return this.disputes.withdraw(dispute, amount);
       case 'smart_dispute':
         return this.asABank(() => this.disputes.smartDispute(dispute));

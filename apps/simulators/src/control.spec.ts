@@ -122,6 +122,73 @@ describe('A tester', () => {
     expect(answer.error).toMatch(words);
   });
 
+  it.each([
+    ['/disputes', { amount: 0 }, /amount: an integer from 1/],
+    ['/disputes', { currency: 'DOLLAR' }, /currency: a currency code/],
+    ['/disputes', { stage: 'tea' }, /stage: one of inquiry, chargeback/],
+    ['/disputes', { stage: 'chargeback', status: 'warning_needs_response' }, /status: .* stage: inquiry/],
+    ['/disputes', { brand: 'vsia' }, /brand: one of visa, mastercard/],
+    ['/disputes', { dueInSeconds: -1 }, /dueInSeconds: an integer from 0/],
+    ['/disputes', { smartDisputes: 'yes' }, /smartDisputes: true or false/],
+    ['/disputes', { colour: 'red' }, /colour: not known/],
+    ['/warnings', { fraudType: 'magic' }, /fraudType: one of/],
+    ['/disputes/:id', {}, /do: one of escalate, .* is needed, or a status/],
+    ['/disputes/:id', { do: 'dance' }, /do: one of escalate/],
+    ['/disputes/:id', { do: 'prevent', amount: 1 }, /amount: only win, lose/],
+    ['/disputes/:id', { do: 'win', dueInSeconds: 60 }, /dueInSeconds: only escalate and appeal/],
+    ['/disputes/:id', { do: 'escalate' }, /only an inquiry escalates, and this dispute is needs_response/],
+    ['/disputes/:id', { do: 'appeal' }, /an appeal follows under_review or lost/],
+    ['/disputes/:id', { do: 'withdraw' }, /all money of this dispute is out already/],
+  ])('is told what is wrong with %s for a payment that is there: %j', async (path, body, words) => {
+    const simulators = await start();
+    const paymentId = await pay(simulators);
+    const opened = await control<{ disputeId: string }>(simulators, '/disputes', { paymentId });
+    const asked = path.endsWith('/:id') ? body : { paymentId, ...body };
+    const before = await books(simulators);
+    const answer = await control<{ error: string }>(simulators, path.replace(':id', opened.body.disputeId), asked);
+    expect(answer).toMatchObject({ status: 400, body: { error: expect.stringMatching(words) } });
+    expect(await books(simulators)).toEqual(before);
+  });
+
+  it.each([
+    [{ status: 'requires_capture' }, /only a captured payment/],
+    [{ provider: 'zamp' }, /Zamp has no disputes/],
+  ])('cannot have a payment disputed that no bank would dispute: %j', async (payment, words) => {
+    const simulators = await start();
+    const answer = await control<{ error: string }>(simulators, '/disputes', { paymentId: await pay(simulators, payment) });
+    expect(answer).toMatchObject({ status: 400, body: { error: expect.stringMatching(words) } });
+  });
+
+  it('sees what became of disputes and warnings', async () => {
+    const simulators = await start();
+    const paymentId = await pay(simulators);
+    await control(simulators, '/warnings', { paymentId });
+    const { body } = await control<{ disputeId: string }>(simulators, '/disputes', { paymentId, amount: 3000 });
+    const moved = await control(simulators, `/disputes/${body.disputeId}`, { do: 'colleague_submits', status: 'moonlit' });
+    expect(moved).toMatchObject({ status: 200, body: { disputeId: body.disputeId, status: 'moonlit' } });
+    expect((await books(simulators)).payments).toMatchObject([
+      {
+        disputes: [
+          {
+            id: body.disputeId,
+            amount: 3000,
+            currency: 'USD',
+            status: 'moonlit',
+            submissions: 1,
+            staged: 0,
+            closes: 0,
+            packets: [{ stage: 'chargeback', by: 'dashboard', idempotencyKey: null, files: [] }],
+          },
+        ],
+        warnings: [{ fraudType: 'unauthorized_use_of_card', actionable: false }],
+        movements: [
+          { type: 'charge', amount: 5000 },
+          { type: 'adjustment', amount: -3000, fee: 1500, source: body.disputeId },
+        ],
+      },
+    ]);
+  });
+
   it('cannot refund more than there is, not even in the dashboard', async () => {
     const simulators = await start();
     const answer = await control<{ error: string }>(simulators, '/dashboard-refunds', {
@@ -191,6 +258,22 @@ describe('After a restart', () => {
     const { body } = await control<{ now: string }>(second, '/clock', { advanceSeconds: 1800 });
     expect(Date.parse(body.now) - Date.now()).toBeGreaterThan(3_500_000);
     expect((await books(second)).payments).toMatchObject([{ refunds: [{ id, status: 'succeeded' }] }]);
+  });
+
+  it('disputes are still there, and what was to become of them', async () => {
+    const dataFile = join(folder, 'books');
+    const first = await startSimulators({ dataFile });
+    const paymentId = await pay(first);
+    const { body } = await control<{ disputeId: string }>(first, '/disputes', { paymentId, dueInSeconds: 3600 });
+    await pay(first, { paymentMethod: 'pm_card_createDisputeInquiry' });
+    await first.close();
+
+    const second = await start({ dataFile });
+    await control(second, '/clock', { advanceSeconds: 3601 });
+    expect((await books(second)).payments).toMatchObject([
+      { disputes: [{ id: body.disputeId, status: 'lost' }] },
+      { disputes: [{ status: 'warning_needs_response' }] },
+    ]);
   });
 
   it('webhooks that nobody had taken are delivered', async () => {

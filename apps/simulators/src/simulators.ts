@@ -58,7 +58,7 @@ export async function startSimulators(options: SimulatorOptions = {}): Promise<R
   const moveService = options.serviceClock && serviceMover(options.serviceClock);
   const control = new Control({ books, clock, faults, limits, webhooks, bank, disputes, zamp, moveService });
 
-  const app = fastify({ forceCloseConnections: true, bodyLimit: 10 * 1024 * 1024 });
+  const app = fastify({ forceCloseConnections: true, bodyLimit: 32 * 1024 * 1024 });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_, body, done) => done(null, body));
   app.addContentTypeParser('multipart/form-data', { parseAs: 'buffer' }, (_, body, done) => done(null, body));

@@ -2,8 +2,8 @@ import { createHmac } from 'node:crypto';
 import type { BalanceTransaction, Books, StripePayment, StripeRefund } from './books.js';
 import type { Clock } from './clock.js';
 import { randomLetters } from './ids.js';
-import { CUSTOMER_HAS_SECONDS, STRIPE_VERSION, type StripeObject, type StripeObjects } from './stripe-objects.js';
-import { Refusal, withMetadata } from './stripe-params.js';
+import { CUSTOMER_HAS_SECONDS, STRIPE_VERSION, type StripeObjects } from './stripe-objects.js';
+import { Refusal, withMetadata, type StripeObject } from './stripe-params.js';
 import type { Webhooks } from './webhooks.js';
 
 type RefundStory = { starts: StripeRefund['status']; becomes?: StripeRefund['status']; reason?: string; afterMs?: number };

@@ -1,6 +1,6 @@
 import type { Identifiers, StripeDispute, StripeEvidence, StripePayment, StripeWarning } from './books.js';
 import { eligibilityTypes, missingForCompelling, PLAIN_FIELDS } from './stripe-evidence.js';
-import type { StripeObject } from './stripe-objects.js';
+import type { StripeObject } from './stripe-params.js';
 
 /**
  * Disputes and warnings with all the fields of the newest API. Newer than Stripe's OpenAPI document: `network_reason_code` at the top,

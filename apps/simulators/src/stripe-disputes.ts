@@ -4,8 +4,8 @@ import { randomLetters } from './ids.js';
 import { BY_ITSELF, type Cause, type StripeBank } from './stripe-bank.js';
 import { drawWarning, givenEvidence } from './stripe-dispute-objects.js';
 import { checkStaged, checkSubmitted, fileIds, isEmpty, merged, noEvidence } from './stripe-evidence.js';
-import type { StripeObject, StripeObjects } from './stripe-objects.js';
-import { type Form, Refusal } from './stripe-params.js';
+import type { StripeObjects } from './stripe-objects.js';
+import { type Form, Refusal, type StripeObject } from './stripe-params.js';
 
 const DAY_SECONDS = 86_400;
 /** What the bank takes on top for a chargeback, never given back. docs.stripe.com/disputes/how-disputes-work */
@@ -267,7 +267,7 @@ export class StripeDisputes {
   lose(dispute: StripeDispute, back?: number): void {
     if (dispute.status.startsWith('warning_')) return this.end(dispute, 'warning_closed', BY_ITSELF);
     dispute.status = 'lost';
-    if (this.objects.taken(dispute) <= 0) this.withdraw(dispute);
+    if (this.taken(dispute) <= 0) this.withdraw(dispute);
     if (back !== undefined) this.reinstate(dispute, back);
     this.end(dispute, 'lost', BY_ITSELF);
   }
@@ -280,14 +280,19 @@ export class StripeDisputes {
     });
   }
 
+  /** How much of the payment's money is out because of this dispute. */
+  taken(dispute: StripeDispute): number {
+    return this.objects.taken(dispute);
+  }
+
   /** Money comes back: all of it that is out, or `amount`. */
-  reinstate(dispute: StripeDispute, amount: number = this.objects.taken(dispute)): void {
+  reinstate(dispute: StripeDispute, amount: number = this.taken(dispute)): void {
     if (amount <= 0) return;
     this.move(dispute, amount, 0);
     this.tell('funds_reinstated', dispute, BY_ITSELF);
   }
 
-  withdraw(dispute: StripeDispute, amount: number = dispute.takes - this.objects.taken(dispute)): void {
+  withdraw(dispute: StripeDispute, amount: number = dispute.takes - this.taken(dispute)): void {
     if (amount <= 0) return;
     const first = dispute.movements.length === 0;
     this.move(dispute, -amount, first ? DISPUTE_FEE : 0);

@@ -1,8 +1,7 @@
 import type { CALLS } from './faults.js';
 import type { Cause } from './stripe-bank.js';
 import type { Upload } from './stripe-files.js';
-import type { StripeObject } from './stripe-objects.js';
-import { type Field, type Fields, type Params, type Range, Refusal } from './stripe-params.js';
+import { type Field, type Fields, type Params, type Range, Refusal, type StripeObject } from './stripe-params.js';
 
 /** One admitted request on its way through its endpoint. */
 export type Execution = { params: Params; id: string; cause: Cause; upload: Upload | undefined };

@@ -228,10 +228,13 @@ function checkCompelling(books: Books, dispute: StripeDispute, prior: Identifier
   }
 }
 
-/** The programmes of the networks that this dispute can be answered under. */
+/** The programmes of the networks that this dispute can be answered under. Of an inquiry too: Stripe's own example is one. */
 export function eligibilityTypes({ brand, caseType, networkReasonCode }: StripeDispute): string[] {
-  if (caseType === 'compliance') return [brand === 'mastercard' ? 'mastercard_compliance' : 'visa_compliance'];
-  return brand === 'visa' && caseType === 'chargeback' && networkReasonCode === '10.4' ? ['visa_compelling_evidence_3'] : [];
+  const compliance = brand === 'mastercard' ? 'mastercard_compliance' : 'visa_compliance';
+  return [
+    ...(caseType === 'compliance' ? [compliance] : []),
+    ...(brand === 'visa' && networkReasonCode === '10.4' ? ['visa_compelling_evidence_3'] : []),
+  ];
 }
 
 /** What Compelling Evidence 3.0 still lacks, in Stripe's words. */

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { inflateSync } from 'node:zlib';
 import type { StripeFile } from './books.js';
-import type { StripeObject } from './stripe-objects.js';
-import { type Form, Refusal, unfold } from './stripe-params.js';
+import { type Form, Refusal, unfold, type StripeObject } from './stripe-params.js';
 
 /** docs.stripe.com/file-upload. Megabytes are read as millions: a file that relies on more may be refused by the real one. */
 const LARGEST_UPLOAD_BYTES = 5_000_000;

@@ -1,12 +1,10 @@
 import type { BalanceTransaction, Books, StripeDispute, StripeEvent, StripePayment, StripeRefund } from './books.js';
 import { drawDispute } from './stripe-dispute-objects.js';
 import { drawFile } from './stripe-files.js';
-import { Refusal } from './stripe-params.js';
+import { Refusal, type StripeObject } from './stripe-params.js';
 
 /** The API version whose objects we draw, also that of the webhook endpoint. */
 export const STRIPE_VERSION = '2026-10-28.endive';
-
-export type StripeObject = { [field: string]: unknown };
 
 /** Refunds that came to nothing: their amount can be refunded again. */
 const CAME_TO_NOTHING = new Set(['failed', 'canceled']);

@@ -1,6 +1,9 @@
 /** A form with brackets, unfolded: `metadata[a]=1` is `{metadata: {a: '1'}}`, lists have their indices as names. */
 export type Form = { [name: string]: string | Form };
 
+/** What Stripe answers with, and what its events carry. */
+export type StripeObject = { [field: string]: unknown };
+
 /** Stripe's no: what stands in `error` beside a status. docs.stripe.com/api/errors */
 export class Refusal extends Error {
   constructor(

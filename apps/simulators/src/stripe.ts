@@ -9,8 +9,8 @@ import type { Cause, StripeBank } from './stripe-bank.js';
 import type { StripeDisputeCalls } from './stripe-dispute-calls.js';
 import { type Endpoint, type Execution, EXPAND, found, PAGE, page, TEXT } from './stripe-endpoints.js';
 import { readUpload } from './stripe-files.js';
-import { STRIPE_VERSION, type StripeObject, type StripeObjects } from './stripe-objects.js';
-import { Params, readForm, Refusal } from './stripe-params.js';
+import { STRIPE_VERSION, type StripeObjects } from './stripe-objects.js';
+import { Params, readForm, Refusal, type StripeObject } from './stripe-params.js';
 import type { Webhooks } from './webhooks.js';
 
 const DAY_MS = 86_400_000;

@@ -78,6 +78,8 @@ function stagedNow(set: WorkingSet, operation: Operation, dispute: Dispute, evid
 }
 
 type DisputeKind = DisputeAnswered['kind'];
+type SentKind = 'evidence.upload' | 'evidence.stage' | 'dispute.submit' | 'dispute.accept';
+type Sent = Claimed & { readonly operation: Operation & { readonly kind: SentKind } };
 
 /** The one call of an operation about a dispute. */
 export async function askAboutDispute(
@@ -86,7 +88,7 @@ export async function askAboutDispute(
   claimed: Claimed & { readonly operation: Operation & { readonly kind: DisputeKind } },
   call: CallContext,
 ): Promise<DisputeAnswered> {
-  const { operation, dispute, evidence } = claimed;
+  const { operation } = claimed;
   const { kind, target, sweep } = operation;
   switch (kind) {
     case 'dispute.read':
@@ -97,7 +99,21 @@ export async function askAboutDispute(
       const since = new Date(sweep?.since ?? operation.createdAt);
       return { kind, answer: await provider.listDisputes(since, sweep?.after ?? null, call) };
     }
+    case 'evidence.upload':
+    case 'evidence.stage':
+    case 'dispute.submit':
+    case 'dispute.accept':
+      return send(provider, files, { ...claimed, operation: { ...operation, kind } }, call);
   }
+}
+
+async function send(
+  provider: DisputeProvider,
+  files: EvidenceFiles,
+  { operation, dispute, evidence }: Sent,
+  call: CallContext,
+): Promise<DisputeAnswered> {
+  const { kind, target } = operation;
   if (dispute === null || operation.key === null) throw new Error(`operation ${operation.id} sends nothing`);
   if (kind === 'dispute.accept') return { kind, answer: await provider.accept(dispute, operation.key, call) };
   if (evidence === null) throw new Error(`operation ${operation.id} sends no evidence`);

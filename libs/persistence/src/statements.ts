@@ -132,8 +132,7 @@ export const loadPackets = (selection: string) =>
 
 export const removeFiles = `update evidence_file set removed_at = $2 where id = any($1::uuid[]) and removed_at is null`;
 export const noteUploads = `
-  update evidence_file f set provider_file_id = given.provider_file_id
-  from unnest($1::uuid[], $2::text[]) as given (id, provider_file_id) where f.id = given.id`;
+  update evidence_file set provider_file_id = ($2::text[])[array_position($1::uuid[], id)] where id = any($1::uuid[])`;
 
 /** Disputes whose alarm is due (partial index dispute_alarm). */
 export const dueAlarms = `

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { fromStripe, toStripe } from './stripe-amounts.js';
+import { atLeastFromStripe, fromStripe, toStripe } from './stripe-amounts.js';
 
 describe("An amount at Stripe has Stripe's own units", () => {
   it.each([
@@ -39,5 +39,22 @@ describe("An amount at Stripe has Stripe's own units", () => {
     ['an unknown currency', 100, 'XXY'],
   ])('does not read %s as an amount', (_why, units, currency) => {
     expect(fromStripe(units, currency)).toBeNull();
+  });
+
+  it.each([
+    ['exactly, where it can be said', 'USD', 1050, 1050n],
+    ['exactly, where the two have other units', 'MGA', 10, 1000n],
+    ['exactly, in whole krónur', 'ISK', 1000, 10n],
+    ['rounded up, with a part of a króna', 'ISK', 1001, 11n],
+    ['as nothing', 'ISK', 0, 0n],
+    ["in the provider's units, of a currency that ISO does not have", 'XXY', 1050, 1050n],
+    ["in the provider's units, where nobody knows how they differ", 'CLF', 1050, 1050n],
+  ])('is told %s, when it must be told at any rate', (_how, currency, units, amount) => {
+    expect(atLeastFromStripe(units, currency)).toBe(amount);
+  });
+
+  it.each([10.5, -1, '100', null, undefined, 2 ** 53, Number.NaN])('%p is no amount, whatever must be told', (units) => {
+    expect(atLeastFromStripe(units, 'USD')).toBeNull();
+    expect(atLeastFromStripe(units, 'XXY')).toBeNull();
   });
 });

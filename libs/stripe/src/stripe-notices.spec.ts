@@ -109,6 +109,18 @@ describe("A delivery in Stripe's name", () => {
     ['a refund event with something else in it', JSON.stringify(event({}, { id: 'ch_1', object: 'charge' }))],
     ['a refund event without a time', JSON.stringify(event({ created: 'now' }))],
     ['a payment event without a payment', JSON.stringify(event({ type: 'charge.refunded' }, null))],
+    ['a dispute event without a dispute', JSON.stringify(event({ type: 'charge.dispute.created' }, null))],
+    ['a dispute event with a refund in it', JSON.stringify(event({ type: 'charge.dispute.closed' }))],
+    ['a dispute event without an id', JSON.stringify(event({ type: 'charge.dispute.closed' }, { object: 'dispute', id: '' }))],
+    [
+      'a warning event with a dispute in it',
+      JSON.stringify(event({ type: 'radar.early_fraud_warning.created' }, { object: 'dispute', id: 'du_1' })),
+    ],
+    ['a thin dispute event that names none', JSON.stringify(thin({ type: 'v1.charge.dispute.created', related_object: null }))],
+    [
+      'a thin warning event that names none',
+      JSON.stringify(thin({ type: 'v1.radar.early_fraud_warning.created', related_object: {} })),
+    ],
     ['a thin refund event that names no refund', JSON.stringify(thin({ related_object: null }))],
   ])('that is genuine and yet %s cannot be read', (_what, text) => {
     expect(notices.receive(delivery(text, signed(text)))).toMatchObject({ ok: false, error: { code: 'unreadable' } });
@@ -247,8 +259,62 @@ describe("A webhook of Stripe's", () => {
     });
   });
 
+  const disputeEvents = ['created', 'updated', 'closed', 'funds_withdrawn', 'funds_reinstated'].map(
+    (what) => `charge.dispute.${what}`,
+  );
+  const warningEvents = ['created', 'updated'].map((what) => `radar.early_fraud_warning.${what}`);
+  const dispute = { id: 'du_1', object: 'dispute', status: 'lost', payment_intent: 'pi_1', charge: 'ch_1' };
+  const warning = { id: 'issfr_1', object: 'radar.early_fraud_warning', payment_intent: 'pi_1', charge: 'ch_1' };
+
+  it.each(disputeEvents)('%s is about its dispute, and claims nothing', (type) => {
+    const read = receive(event({ type }, dispute));
+    const notice = { about: 'dispute', providerDisputeId: 'du_1', payment: 'pi_1' };
+    expect(read).toEqual({ ok: true, value: { noticeId: 'evt_1', type, notice } });
+    expect(notices.reread(Buffer.from(JSON.stringify(event({ type }, dispute))), receivedAt)).toEqual(read.ok && read.value);
+  });
+
+  it.each(warningEvents)('%s is about its warning, and claims nothing', (type) => {
+    const notice = { about: 'warning', providerWarningId: 'issfr_1', payment: 'pi_1' };
+    expect(receive(event({ type }, warning))).toEqual({ ok: true, value: { noticeId: 'evt_1', type, notice } });
+  });
+
+  it('about a dispute or a warning is read back whatever version it is written in', () => {
+    for (const api_version of ['2022-11-15', '2025-08-27.basil', null]) {
+      expect(receive(event({ type: 'charge.dispute.updated', api_version }, dispute))).toMatchObject({
+        value: { notice: { about: 'dispute', providerDisputeId: 'du_1' } },
+      });
+    }
+  });
+
+  it.each([
+    ['its charge, where there is no PaymentIntent', { payment_intent: null }, 'ch_1'],
+    ['no payment, where it names none', { payment_intent: null, charge: null }, null],
+    ['a payment that was sent along whole', { payment_intent: { id: 'pi_2', object: 'payment_intent' } }, 'pi_2'],
+  ])('about a dispute or a warning names %s', (_what, named, payment) => {
+    expect(receive(event({ type: 'charge.dispute.created' }, { ...dispute, ...named }))).toMatchObject({
+      value: { notice: { payment } },
+    });
+    expect(receive(event({ type: 'radar.early_fraud_warning.created' }, { ...warning, ...named }))).toMatchObject({
+      value: { notice: { payment } },
+    });
+  });
+
+  it.each(disputeEvents.map((type) => `v1.${type}`))('%s, a thin one, names its dispute', (type) => {
+    const related_object = { id: 'du_1', type: 'dispute', url: '/v1/disputes/du_1' };
+    const notice = { about: 'dispute', providerDisputeId: 'du_1', payment: null };
+    expect(receive(thin({ type, related_object }))).toMatchObject({ ok: true, value: { noticeId: 'evt_2', type, notice } });
+  });
+
+  it.each(warningEvents.map((type) => `v1.${type}`))('%s, a thin one, names its warning', (type) => {
+    const related_object = { id: 'issfr_1', type: 'radar.early_fraud_warning', url: '/v1/radar/early_fraud_warnings/issfr_1' };
+    const notice = { about: 'warning', providerWarningId: 'issfr_1', payment: null };
+    expect(receive(thin({ type, related_object }))).toMatchObject({ ok: true, value: { noticeId: 'evt_2', type, notice } });
+  });
+
   it.each([
     ['of a type that is not acted on', event({ type: 'payment_intent.succeeded' }, {})],
+    ["of a dispute over a card of the account's own", event({ type: 'issuing_dispute.created' }, { id: 'idp_1' })],
+    ['of a dispute by a name that does not exist', event({ type: 'dispute.created' }, dispute)],
     ['of a type that nobody knew', event({ type: 'refund.polished' })],
     ['of a thin type that is not acted on', thin({ type: 'v2.core.account.created' })],
   ])('%s is about nothing we act on', (_what, value) => {

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import https from 'node:https';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { CallContext, CallTrace } from '#domain/ports/refund-provider';
 import {
   cutShort,
@@ -11,6 +12,8 @@ import {
   text,
   type Reply,
 } from '../../../test/fakes/scripted-server.js';
+import { StripeClient } from './stripe-client.js';
+import { StripeDisputes } from './stripe-disputes.js';
 import { StripeRefunds } from './stripe-refunds.js';
 
 const now = new Date('2026-11-01T10:00:00.000Z');
@@ -148,5 +151,53 @@ describe('A call to Stripe', () => {
     for (let from = 0; from < ids.length; from += 20) await Promise.all(ids.slice(from, from + 20).map(read));
     expect(server.connections.size).toBeLessThanOrEqual(20);
     for (const id of ids) expect(traces.get(id)).toMatchObject([{ call: `GET /v1/refunds/${id}` }]);
+  });
+});
+
+describe('One account', () => {
+  const account = {
+    account: 'default',
+    apiKey: 'sk_live_secret',
+    webhookSecrets: ['whsec_x'],
+    apiBase: 'https://api.stripe.com',
+  };
+  const document = { name: 'receipt.pdf', type: 'application/pdf', bytes: Buffer.from('%PDF-') } as const;
+  afterEach(() => void jest.restoreAllMocks());
+
+  it('has files taken at their own host by Stripe, and everything else at the usual one', async () => {
+    // Nothing leaves this machine: where each request was to go is all that is looked at.
+    const asked: unknown[] = [];
+    jest.spyOn(https, 'request').mockImplementation((to) => {
+      const { host, port, path } = to as https.RequestOptions;
+      asked.push([host, port, path]);
+      throw new Error('not now');
+    });
+    const disputes = new StripeDisputes(account);
+    await expect(disputes.upload(document, 'k', context(5_000))).resolves.toMatchObject({ kind: 'unknown' });
+    await expect(disputes.readDispute('du_1', context(5_000))).resolves.toMatchObject({ kind: 'unread' });
+    expect(asked).toEqual([
+      ['files.stripe.com', 443, '/v1/files'],
+      ['api.stripe.com', 443, '/v1/disputes/du_1'],
+    ]);
+  });
+
+  it('has files taken by a stand-in where that takes everything', async () => {
+    server.answers(json(200, { object: 'file', id: 'file_1' }));
+    const disputes = new StripeDisputes({ ...account, apiBase: `${server.url}/stripe/` });
+    await disputes.upload(document, 'k', context(5_000));
+    expect(server.requests).toMatchObject([{ method: 'POST', path: '/stripe/v1/files' }]);
+  });
+
+  it('has the same connections and limits for its refunds and its disputes', async () => {
+    const here = { ...account, apiBase: server.url, limits: { perSecond: 7 } };
+    const client = new StripeClient(here);
+    const [refunds, disputes] = [new StripeRefunds(here, client), new StripeDisputes(here, client)];
+    expect(refunds.limits).toBe(client.limits);
+    expect([refunds.account, disputes.account]).toEqual(['default', 'default']);
+    server.answers(json(200, refund));
+    await refunds.read('re_1', context(5_000));
+    const [first] = server.requests.map(({ socket }) => socket);
+    await disputes.readDispute('du_1', context(5_000));
+    expect(server.requests[1]?.socket).toBe(first);
   });
 });

@@ -26,13 +26,14 @@ describe('The Stripe module', () => {
         }),
       ],
     }).compile();
-    const { refunds, notices } = module.get(StripeAccounts);
+    const { refunds, disputes, notices } = module.get(StripeAccounts);
     expect(refunds.map(({ provider, account }) => `${provider}/${account}`)).toEqual(['stripe/default', 'stripe/second']);
     // A sandbox takes less.
     expect(refunds.map(({ limits }) => limits)).toEqual([
       { perSecond: 25, perSecondAndEndpoint: 25 },
       { perSecond: 100, perSecondAndEndpoint: 25 },
     ]);
+    expect(disputes.map(({ provider, account }) => `${provider}/${account}`)).toEqual(['stripe/default', 'stripe/second']);
     expect(notices.map(({ account }) => account)).toEqual(['default', 'second']);
   });
 });

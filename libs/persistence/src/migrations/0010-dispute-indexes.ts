@@ -9,10 +9,13 @@ export class DisputeIndexes1763800000010 implements MigrationInterface {
   readonly transaction = false;
 
   async up(runner: QueryRunner): Promise<void> {
+    // It waits for transactions that began before it, such as a backup's; nobody waits for it.
+    await runner.query('set lock_timeout = 0');
     for (const [name, on] of Object.entries(indexes)) {
       await runner.query(`drop index concurrently if exists ${name}`);
       await runner.query(`create index concurrently ${name} on ${on}`);
     }
+    await runner.query('reset lock_timeout');
   }
 
   async down(runner: QueryRunner): Promise<void> {
