@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { brokenPdf, pdf, png } from '../../../test/documents.js';
 import { describeWithDatabase } from '../../../test/environment.js';
 import { runningApi, type RunningApi } from '../../../test/running-api.js';
+import { DEVELOPMENT } from '../../simulators/src/simulators.js';
 
 jest.setTimeout(60_000);
 
@@ -116,6 +117,50 @@ describeWithDatabase('Disputes over HTTP', () => {
     expect((await api.get(`/v1/payments/stripe/${paymentId}`)).body).toMatchObject({ warnings: ['open_inquiry'] });
     const preview = await api.post('/v1/refunds/preview', order);
     expect(preview.body).toMatchObject({ wouldBe: 'admitted', warnings: ['open_inquiry'] });
+  });
+});
+
+/** The simulator's id of a warning; it comes a moment after the payment. */
+async function warningOf(paymentId: string): Promise<string> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const listed = await fetch(`${api.simulators}/stripe/v1/radar/early_fraud_warnings?payment_intent=${paymentId}`, {
+      headers: { authorization: `Bearer ${DEVELOPMENT.stripeApiKey}` },
+    });
+    const { data } = (await listed.json()) as { data: { id: string }[] };
+    const [warning] = data;
+    if (warning !== undefined) return warning.id;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`nobody warned of ${paymentId}`);
+}
+
+describeWithDatabase("A bank's warning of fraud", () => {
+  begin();
+  end();
+
+  it('stands on its payment with whether to refund at once, by what disputes have cost', async () => {
+    const { paymentId } = await api.pay({ amount: 1_600, paymentMethod: 'pm_card_createIssuerFraudRecord' });
+    const warningId = await warningOf(paymentId);
+    const warn = async () => {
+      await api.notify('radar.early_fraud_warning.created', { id: warningId, object: 'radar.early_fraud_warning' });
+      await api.work();
+      return (await api.get(`/v1/payments/stripe/${paymentId}`)).body;
+    };
+    const warned = { providerWarningId: warningId, paymentId, actionable: true, fraudType: 'unauthorized_use_of_card' };
+    expect(await warn()).toMatchObject({
+      fraudWarnings: [{ ...warned, refundHint: { verdict: 'unknown', disputeFee: null, upTo: null } }],
+    });
+
+    // What is left of it is known once it was read; what a dispute costs, once there was one.
+    await api.post('/v1/refunds', { provider: 'stripe', paymentId, amount: 50, currency: 'USD' }, { key: fresh() });
+    await api.work();
+    await api.dispute();
+    expect(await warn()).toMatchObject({
+      available: 1_550,
+      fraudWarnings: [{ ...warned, refundHint: { verdict: 'borderline', disputeFee: 1_500, upTo: 2_025 } }],
+    });
+    await api.dispute({ paymentId });
+    expect(await warn()).toMatchObject({ disputes: { length: 1 }, fraudWarnings: [{ actionable: false, refundHint: null }] });
   });
 });
 
