@@ -32,6 +32,10 @@ describe('The settings', () => {
       movableClock: false,
       admission: { factsMaxAgeMs: 60_000 },
       callMs: 20_000,
+      disputes: {
+        terms: { marginMs: 86_400_000, remindersMs: [259_200_000, 86_400_000] },
+        policy: { fileAtDeadline: false, acceptBelow: {} },
+      },
       bounds: [],
     });
   });
@@ -58,6 +62,10 @@ describe('The settings', () => {
       ZAMP_WEBHOOK_ADDRESSES: '1.2.3.4,5.6.7.8',
       MOVABLE_CLOCK: 'true',
       PROVIDER_CALL_TIMEOUT_SECONDS: '5',
+      DISPUTE_MARGIN_HOURS: '12',
+      DISPUTE_REMINDER_HOURS: '96, 48, 6',
+      DISPUTE_FILE_AT_DEADLINE: 'true',
+      DISPUTE_ACCEPT_BELOW: 'USD:1500, JPY:2000',
       BREAKER_SENDS_PER_HOUR: '2000',
       BREAKER_AMOUNT_PER_HOUR: 'USD:5000000, JPY:1',
     });
@@ -71,6 +79,10 @@ describe('The settings', () => {
     );
     expect(settings).toMatchObject({
       callMs: 5_000,
+      disputes: {
+        terms: { marginMs: 43_200_000, remindersMs: [345_600_000, 172_800_000, 21_600_000] },
+        policy: { fileAtDeadline: true, acceptBelow: { USD: 1500n, JPY: 2000n } },
+      },
       port: 0,
       logLevel: 'debug',
       adminKey: 'sixteen-or-more-characters',
@@ -138,6 +150,19 @@ describe('The settings', () => {
       { ...database, ...stripe, STRIPE_CALLS_PER_SECOND: '0' },
       'STRIPE_CALLS_PER_SECOND should be a number of calls above 0, up to 100000, not 0',
     ],
+    [
+      { ...database, DISPUTE_MARGIN_HOURS: '1 day' },
+      'DISPUTE_MARGIN_HOURS should be a whole number of hours from 0 to 240, not 1 day',
+    ],
+    [
+      { ...database, DISPUTE_REMINDER_HOURS: '72,soon' },
+      'DISPUTE_REMINDER_HOURS should be a comma list of hours from 0 to 240, not 72,soon',
+    ],
+    [
+      { ...database, DISPUTE_ACCEPT_BELOW: 'USD:15.00' },
+      'DISPUTE_ACCEPT_BELOW should be currencies with minor units from 1, as in USD:1500,EUR:1500, not USD:15.00',
+    ],
+    [{ ...database, DISPUTE_FILE_AT_DEADLINE: 'yes' }, 'DISPUTE_FILE_AT_DEADLINE should be one of true, false, not yes'],
     [{ ...database, BREAKER_SENDS_PER_HOUR: '0' }, 'BREAKER_SENDS_PER_HOUR should be a whole number from 1, not 0'],
     [
       { ...database, BREAKER_AMOUNT_PER_HOUR: 'UDS:100' },

@@ -64,6 +64,20 @@ describeWithDatabase('A dispute', () => {
       expect(page.data.map((each) => each.id)).toContain(id);
     });
 
+    it('is shown how soon after the bank opened it', async () => {
+      const tookMs: number[] = [];
+      for (let one = 0; one < 10; one += 1) {
+        const { paymentId } = await system.pay({ provider: 'stripe', amount: 10_000 });
+        const begun = performance.now();
+        const { disputeId } = (await system.control('disputes', { paymentId })) as { disputeId: string };
+        while ((await cases.called(disputeId)) === undefined) await new Promise((wake) => setTimeout(wake, 5));
+        tookMs.push(Math.round(performance.now() - begun));
+      }
+      tookMs.sort((a, b) => a - b);
+      process.stdout.write(`a dispute was shown ${tookMs[5]} ms after the bank opened it (${tookMs[0]} to ${tookMs[9]})\n`);
+      expect(tookMs).toHaveLength(10);
+    });
+
     it('whose webhooks are lost is found by the next sweep', async () => {
       const { paymentId } = await system.pay({ provider: 'stripe', amount: 10_000 });
       await system.control('faults', { provider: 'stripe', webhook: 'lose', times: 2 });
@@ -279,6 +293,26 @@ describeWithDatabase('A dispute', () => {
           ? (await system.refundThatIs('rejected', refused.body.id)).rejection?.code
           : (refused.body as unknown as { code: string }).code;
       expect(code).toBe('payment_disputed');
+    });
+
+    it('whose deadline nears is told of, and its missed deadline waits for a person, while there is still time', async () => {
+      const silent = await cases.open({ dueInSeconds: 5 * day });
+      const passed = await cases.open({ dueInSeconds: 5 * day });
+      const { status } = await system.call('POST', `/v1/disputes/${passed.id}/let-pass`, { reason: 'Less than an answer costs' });
+      expect(status).toBe(200);
+      const told = (of: { id: string; paymentId: string }) => cases.told(of.id, of.paymentId);
+      await system.pass(1.5 * day);
+      await system.until('it is reminded', async () => (await told(silent)).includes('deadline_approaching'));
+      await system.pass(3 * day);
+      await system.until('it is missed', async () => (await told(silent)).includes('deadline_missed'));
+      const missed = await cases.of(silent.id);
+      expect(missed).toMatchObject({ status: 'needs_response', attention: 'deadline_missed', decision: null });
+      expect(Date.parse(missed.dueBy ?? '')).toBeGreaterThan(Date.now() + 4.5 * day * 1_000);
+      expect(await told(passed)).not.toContain('deadline_approaching');
+      expect(await cases.of(passed.id)).toMatchObject({ attention: null, decision: { kind: 'let_pass', state: 'done' } });
+      await cases.write(silent.id, { uncategorizedText: 'winning_evidence' });
+      expect((await cases.submit(silent.id)).status).toBe(200);
+      await cases.thatIs('won', silent.id);
     });
 
     it('is decided over Kafka too, with one outcome for each command', async () => {
