@@ -2,7 +2,7 @@
  * The api as a process would start it, on a database of its own and with simulators as providers; and the worker's use cases, run by hand, so
  * that a spec says when things move on. Every answer is held to the OpenAPI document that the api itself serves.
  */
-import { createHash } from 'node:crypto';
+import { createHash, createHmac, randomUUID } from 'node:crypto';
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { DataSource } from 'typeorm';
@@ -42,7 +42,7 @@ export type Body = Readonly<Record<string, unknown>>;
 export interface Call {
   readonly body?: unknown;
   /** Sent as it is, in place of JSON. */
-  readonly raw?: string | Uint8Array<ArrayBuffer>;
+  readonly raw?: string | Uint8Array<ArrayBuffer> | FormData;
   readonly headers?: Readonly<Record<string, string>>;
   readonly key?: string;
 }
@@ -96,21 +96,51 @@ export async function runningApi(env: Readonly<Record<string, string>> = {}) {
     };
   };
 
+  const control = async (path: string, body: object): Promise<unknown> => {
+    const answer = await fetch(`${simulators.url}/control/${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`control/${path} answered ${answer.status}: ${await answer.text()}`);
+    return answer.json();
+  };
+  const pay = async (payment: Readonly<Record<string, unknown>> = {}) =>
+    (await control('payments', {
+      provider: 'stripe',
+      amount: 10_000,
+      currency: 'USD',
+      paymentMethod: 'pm_card_visa',
+      ...payment,
+    })) as { paymentId: string; chargeId: string };
+  /** A webhook of Stripe's. */
+  const notify = (type: string, object: object) => {
+    const created = Math.floor(Date.now() / 1000);
+    const raw = JSON.stringify({ id: `evt_${randomUUID()}`, object: 'event', type, livemode: false, created, data: { object } });
+    const digest = createHmac('sha256', DEVELOPMENT.stripeWebhookSecret).update(`${created}.${raw}`).digest('hex');
+    const headers = { authorization: '', 'content-type': 'application/json', 'stripe-signature': `t=${created},v1=${digest}` };
+    return call('POST', '/webhooks/stripe', { raw, headers });
+  };
+
   return {
     url,
     simulators: simulators.url,
+    control,
+    notify,
     source,
     call,
     get: (path: string, more?: Call) => call('GET', path, more),
     post: (path: string, body?: unknown, more?: Call) => call('POST', path, { ...(body === undefined ? {} : { body }), ...more }),
     /** A captured payment at a provider. */
-    pay: async (payment: Readonly<Record<string, unknown>> = {}): Promise<{ paymentId: string; chargeId: string }> => {
-      const paid = await fetch(`${simulators.url}/control/payments`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ provider: 'stripe', amount: 10_000, currency: 'USD', paymentMethod: 'pm_card_visa', ...payment }),
-      });
-      return (await paid.json()) as { paymentId: string; chargeId: string };
+    pay,
+    /** A dispute that a bank opens, once we have heard of it. */
+    dispute: async (more: object = {}, payment: Readonly<Record<string, unknown>> = {}) => {
+      const { paymentId } = 'paymentId' in more ? (more as { paymentId: string }) : await pay(payment);
+      const { disputeId } = (await control('disputes', { paymentId, ...more })) as { disputeId: string };
+      await notify('charge.dispute.created', { id: disputeId, object: 'dispute' });
+      await worker.work();
+      const { body } = await call('GET', `/v1/disputes/${disputeId}`);
+      return { id: String(body['id']), disputeId, paymentId, body };
     },
     work: worker.work,
     providers: worker.providers,

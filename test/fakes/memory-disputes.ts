@@ -11,9 +11,9 @@ export class MemoryDisputes {
   readonly disputes: Rows<Dispute>;
   /** By what their provider calls them. */
   private readonly ids: Rows<string>;
-  private readonly drafts: Rows<Omit<Draft, 'files'>>;
+  readonly drafts: Rows<Omit<Draft, 'files'>>;
   private readonly files: Rows<NewEvidenceFile>;
-  private readonly packets: Rows<Packet>;
+  readonly packets: Rows<Packet>;
   readonly warnings: Rows<FraudWarning>;
 
   constructor(

@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Book } from '#application/book';
 import { HandleDeliveries } from '#application/deliveries';
 import { DisputeCommands } from '#application/dispute-commands';
+import { addStage } from '#application/dispute-operations';
 import type { LogEntry } from '#application/event-log';
 import { commandId } from '#application/names';
 import { isOpen, OperationQueue } from '#application/operations';
@@ -15,7 +16,10 @@ import { beginSweeps } from '#application/sweeps';
 import { Upkeep } from '#application/upkeep';
 import type { RefundCommand, RefundCommandType } from '#contracts/refund-commands';
 import { topics } from '#contracts/topics';
-import { usualTerms } from '#domain/dispute/dispute';
+import { WatchDeadlines, type DisputePolicy } from '#application/watch-deadlines';
+import type { DisputeCommand, DisputeCommandType } from '#contracts/dispute-commands';
+import { usualTerms, type Dispute } from '#domain/dispute/dispute';
+import { edit, type EvidenceChanges } from '#domain/dispute/evidence';
 import type { Payment } from '#domain/payment/payment';
 import { ProviderNotices, type Notice, type ReceivedNotice } from '#domain/ports/provider-notices';
 import type { RefundList } from '#domain/ports/refund-list';
@@ -24,6 +28,7 @@ import type { Refund } from '#domain/refund/refund';
 import { ok } from '#domain/result';
 import { problemsOf } from '../message-schemas.js';
 import { MemoryStores } from './memory-stores.js';
+import { ScriptedDisputes } from './scripted-disputes.js';
 import { ScriptedProvider } from './scripted-provider.js';
 
 /** What of the outside a process uses; a test may stand in between. */
@@ -46,12 +51,17 @@ const leaseMs = 30_000;
 export class RedressInMemory {
   readonly stores: MemoryStores;
   readonly provider: ScriptedProvider;
+  readonly bank: ScriptedDisputes;
+  /** What is decided about disputes without a person; of processes that are started from then on. */
+  policy: DisputePolicy = { fileAtDeadline: false, acceptBelow: {} };
   readonly tripped: Pause[] = [];
   /** Of processes that are started from then on. */
   bounds: readonly SendingBounds[] = [];
   readonly failures: { what: string; error: unknown }[] = [];
   commands: RefundCommands;
+  disputes: DisputeCommands;
   private operations: RunOperations;
+  private deadlines: WatchDeadlines;
   private deliveries: HandleDeliveries;
   private readonly notices = new Map<string, Notice>();
   private ids = 0;
@@ -62,7 +72,10 @@ export class RedressInMemory {
     const newId = () => `00000000-0000-4000-8000-${String(++this.ids).padStart(12, '0')}`;
     this.stores = new MemoryStores(newId, new Date(Date.UTC(2026, 2, 2, 9)));
     this.provider.now = () => this.stores.now;
-    ({ commands: this.commands, operations: this.operations, deliveries: this.deliveries } = this.process());
+    this.bank = new ScriptedDisputes({ now: () => this.stores.now });
+    const process = this.process();
+    ({ commands: this.commands, disputes: this.disputes } = process);
+    ({ operations: this.operations, deliveries: this.deliveries, deadlines: this.deadlines } = process);
   }
 
   /** A process of its own, as good as any other. */
@@ -70,7 +83,12 @@ export class RedressInMemory {
     const { stores, provider: scripted } = this;
     const here = { book: stores.book, queue: stores.queue, provider: scripted, list: scripted };
     const { book, queue, provider, list } = { ...here, ...outside };
-    const providers = new Providers([provider], [new ScriptedNotices(this.notices)], scripted.lists ? [list] : []);
+    const providers = new Providers(
+      [provider],
+      [new ScriptedNotices(this.notices)],
+      scripted.lists ? [list] : [],
+      scripted.lists ? [this.bank] : [],
+    );
     const log = {
       failed: (what: string, _: object, error: unknown) => void this.failures.push({ what, error }),
       tripped: (pause: Pause) => void this.tripped.push(pause),
@@ -78,9 +96,12 @@ export class RedressInMemory {
     const settings = { atOnce: 64, leaseMs, callMs: 20_000, againMs: 1, bounds: this.bounds };
     const recorder = new RecordAnswers(book, providers, usualTerms, () => 0.5);
     const commands = new RefundCommands(book, providers, { factsMaxAgeMs: 60_000 });
+    const disputes = new DisputeCommands(book);
     return {
       commands,
-      upkeep: new Upkeep(book, queue, commands, new DisputeCommands(book)),
+      disputes,
+      deadlines: new WatchDeadlines(this.stores.watch, book, usualTerms, this.policy, log),
+      upkeep: new Upkeep(book, queue, commands, disputes),
       operations: new RunOperations(queue, book, providers, this.stores.evidenceFiles, recorder, settings, log),
       deliveries: new HandleDeliveries(this.stores.deliveries, book, providers, log),
       beginSweeps: () => beginSweeps(book, providers),
@@ -89,7 +110,9 @@ export class RedressInMemory {
 
   /** The process is gone, and another one takes its place once the leases are over. */
   restart(): void {
-    ({ commands: this.commands, operations: this.operations, deliveries: this.deliveries } = this.process());
+    const process = this.process();
+    ({ commands: this.commands, disputes: this.disputes } = process);
+    ({ operations: this.operations, deliveries: this.deliveries, deadlines: this.deadlines } = process);
     this.pass(leaseMs + 1);
   }
 
@@ -141,7 +164,7 @@ export class RedressInMemory {
   /** Works until nothing is due. */
   async work(operations = this.operations): Promise<void> {
     for (;;) {
-      const handled = await this.deliveries.round(100);
+      const handled = (await this.deliveries.round(100)) + (await this.deadlines.round(100));
       if ((await this.round(operations)) + handled === 0) return;
     }
   }
@@ -186,6 +209,54 @@ export class RedressInMemory {
     const payment = this.stores.payments.get(known?.paymentKey ?? '');
     assert(payment !== undefined, `there is no payment ${name}`);
     return payment;
+  }
+
+  /** Our dispute that the provider calls so. */
+  dispute(providerDisputeId: string): Dispute {
+    const dispute = this.stores.disputes.disputes.all().find((each) => each.providerDisputeId === providerDisputeId);
+    assert(dispute !== undefined, `there is no dispute ${providerDisputeId}`);
+    return dispute;
+  }
+
+  /** A dispute of the provider's is read, as after its webhook; ours, then. */
+  async hearOf({ id: providerDisputeId, payment }: { id: string; payment: string }): Promise<Dispute> {
+    await this.notice(`n-${++this.keys}`, { about: 'dispute', providerDisputeId, payment });
+    await this.work();
+    return this.dispute(providerDisputeId);
+  }
+
+  /** Writes into the evidence of a dispute; the version it has then. */
+  write(disputeId: string, changes: EvidenceChanges): Promise<number> {
+    return this.stores.book.transact({ disputes: [disputeId], evidence: [disputeId] }, (set) => {
+      const edited = edit(set.disputes.draft(disputeId), changes, null, 'ann', set.now);
+      assert(edited.ok);
+      set.disputes.setDraft(edited.value);
+      addStage(set, set.disputes.kept(disputeId), edited.value.version);
+      return edited.value.version;
+    });
+  }
+
+  /** A command about a dispute, as over Kafka; the code it was refused with, or null. */
+  async decideOn(type: DisputeCommandType, body: object, { key, source = 'shop' }: Sent = {}): Promise<string | null> {
+    const id = key ?? `c-${++this.keys}`;
+    const sent = { account: 'default', door: 'kafka', source, key: id, correlationId: null, traceparent: null } as const;
+    const uuid = commandId('default', 'kafka', source, id);
+    const [answer] = await this.disputes.decide([{ ...sent, uuid, type, body: body as DisputeCommand }]);
+    assert(answer !== undefined && answer.kind !== 'buried');
+    return answer.kind === 'refused' ? answer.code : null;
+  }
+
+  /** Submits the evidence as it stands. */
+  async submit(disputeId: string, sent: Sent = {}): Promise<string | null> {
+    const version = await this.write(disputeId, {});
+    return this.decideOn('redress.SubmitEvidence.v1', { disputeId, confirm: true, version }, sent);
+  }
+
+  /** What was told about a dispute, in order. */
+  toldOf(id: string): string[] {
+    return this.stores.events
+      .where((entry) => entry.subject === id && entry.topic === topics.disputeEvents)
+      .map(({ type }) => type.replace('redress.dispute.', '').replace('.v1', ''));
   }
 
   /** What was told about a refund, in order. */

@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { Book } from '#application/book';
 import { DisputeCommands } from '#application/dispute-commands';
+import { EvidenceDesk } from '#application/evidence-desk';
 import { EventLog } from '#application/event-log';
 import { Providers } from '#application/providers';
 import { OperationQueue } from '#application/operations';
@@ -13,13 +14,16 @@ import { Settings } from '../../settings.js';
 import { AdminKey, AdminKeyGuard, keptAdminKey } from './admin-key.js';
 import { HttpCommands } from './commands.js';
 import { ControlController } from './control.controller.js';
+import { DisputesController } from './disputes.controller.js';
 import { EventsController } from './events.controller.js';
+import { EvidenceController } from './evidence.controller.js';
 import { Feed, type StreamTimes } from './feed.js';
 import { HealthController } from './health.controller.js';
 import { Metrics } from './metrics.js';
 import { OversightController } from './oversight.controller.js';
 import { ProblemFilter } from './problems.js';
-import { PaymentsController, RefundsController } from './refunds.controller.js';
+import { PaymentsController } from './payments.controller.js';
+import { RefundsController } from './refunds.controller.js';
 import { readVersion, VERSION } from './version.js';
 import { SendingController } from './sending.controller.js';
 import { UpkeepController } from './upkeep.controller.js';
@@ -40,6 +44,8 @@ export class ApiModule {
       controllers: [
         RefundsController,
         PaymentsController,
+        DisputesController,
+        EvidenceController,
         EventsController,
         OversightController,
         SendingController,
@@ -63,6 +69,7 @@ export class ApiModule {
             new Upkeep(book, queue, refunds, disputes),
         },
         { provide: DisputeCommands, inject: [Book], useFactory: (book: Book) => new DisputeCommands(book) },
+        { provide: EvidenceDesk, inject: [Book], useFactory: (book: Book) => new EvidenceDesk(book) },
         { provide: Feed, inject: [EventLog, Wake], useFactory: (log: EventLog, wake: Wake) => new Feed(log, wake, streamTimes) },
         HttpCommands,
         Metrics,

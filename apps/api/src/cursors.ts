@@ -1,7 +1,7 @@
 import { validationFailed } from './problems.js';
 
 /** The lists that are read page by page; a cursor of one is no cursor of another. */
-export type PagedList = 'refunds' | 'events' | 'webhooks' | 'dead-letters' | 'attention';
+export type PagedList = 'refunds' | 'disputes' | 'events' | 'webhooks' | 'dead-letters' | 'attention';
 
 /** A place in a list, opaque to callers: what is in it may change, and nobody should build one. */
 export function writeCursor(list: PagedList, place: bigint | string): string {

@@ -14,7 +14,7 @@ import { topics } from '#contracts/topics';
 import { writeCursor } from './cursors.js';
 
 /** Topics that carry events; outcomes and balances are their receivers' business. */
-const eventTopics = [topics.refundEvents];
+const eventTopics = [topics.refundEvents, topics.disputeEvents];
 
 const pageOfStream = 100;
 

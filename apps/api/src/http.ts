@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import multipart from '@fastify/multipart';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { MAX_BODY_BYTES } from '#contracts/read-body';
@@ -13,7 +14,8 @@ import { problem, refusedByFastify } from './problems.js';
 import { rememberRoute } from './routes.js';
 
 const webhookLimit = 1024 * 1024;
-const mostDiscarded = 32 * 1024 * 1024;
+/** How much of a body that is too large is read and thrown away. */
+export const mostDiscarded = 32 * 1024 * 1024;
 
 export function httpAdapter(): FastifyAdapter {
   const adapter = new FastifyAdapter({
@@ -39,6 +41,8 @@ export function httpAdapter(): FastifyAdapter {
   const instance = adapter.getInstance();
   instance.removeAllContentTypeParsers();
   instance.addContentTypeParser('*', takeBody);
+  // Forms are left alone until their route reads them; every other route refuses them unread.
+  void instance.register(multipart, { throwFileSizeLimit: false });
   instance.addHook('onRoute', (route) => {
     if (!route.url.startsWith('/webhooks/')) route.bodyLimit = MAX_BODY_BYTES;
     rememberRoute(instance, route.url, [route.method].flat());

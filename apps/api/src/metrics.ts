@@ -3,6 +3,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyAdapter } from '@nestjs/platform-fastify';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { PartitionOffsets } from '#application/event-log';
+import { DisputeViews } from '#persistence/dispute-views';
 import { Views, type Certainty } from '#persistence/views';
 
 /** How the process is, what HTTP takes, and how much waits. */
@@ -18,8 +19,14 @@ export class Metrics {
   });
   private readonly backlog = new Gauge({
     name: 'redress_backlog',
-    help: 'How much waits: due and parked provider operations, deliveries not handled, refunds with attention or of an unknown outcome, dead letters (counted up to 10000), and pauses of sending',
+    help: 'How much waits: due and parked provider operations, deliveries not handled, refunds with attention or of an unknown outcome, disputes that are open, wait for an answer that is due within 72 hours, or have attention, dead letters (counted up to 10000), and pauses of sending',
     labelNames: ['of'] as const,
+    registers: [this.registry],
+  });
+  private readonly atRisk = new Gauge({
+    name: 'redress_disputed_amount',
+    help: 'What open chargebacks are about, in minor units: all of it, and what nobody has decided about although it is due within 72 hours',
+    labelNames: ['provider', 'account', 'currency', 'of'] as const,
     registers: [this.registry],
   });
   private readonly position = new Gauge({
@@ -55,6 +62,7 @@ export class Metrics {
 
   constructor(
     private readonly views: Views,
+    private readonly disputes: DisputeViews,
     private readonly offsets: PartitionOffsets,
     host: HttpAdapterHost<FastifyAdapter>,
   ) {
@@ -83,6 +91,11 @@ export class Metrics {
         this.turnedAway.inc({ provider, account, kind, by: 'limiter' }, limited);
         this.turnedAway.inc({ provider, account, kind, by: 'lock' }, locked);
       }
+      this.atRisk.reset();
+      for (const { provider, account, currency, amount, undecided } of await this.disputes.atRisk()) {
+        this.atRisk.set({ provider, account, currency, of: 'open' }, amount);
+        this.atRisk.set({ provider, account, currency, of: 'undecided' }, undecided);
+      }
       this.halted.reset();
       for (const { topic, partition } of halts) this.halted.set({ topic, partition }, 1);
       this.database.set(1);
@@ -93,6 +106,7 @@ export class Metrics {
       this.rates.reset();
       this.turnedAway.reset();
       this.halted.reset();
+      this.atRisk.reset();
       this.database.set(0);
     }
     return (await this.registry.metrics()) + timeToCertainty(this.certainties);

@@ -29,22 +29,38 @@ interface Described {
   /** Codes of its own; those that everything may answer with come by themselves. */
   readonly refuses?: readonly Code[];
   readonly idempotencyKey?: 'required' | 'optional';
+  /** The version that the caller has looked at. */
+  readonly ifMatch?: 'required' | 'optional';
   readonly open?: true;
 }
+
+/** What is refused where no body is needed and one came. */
+export const anyBody = ['not_json', 'unsupported_media_type', 'body_too_large'] as const satisfies readonly Code[];
 
 const $ref = (schema: string) => ({ $ref: `#/components/schemas/${schema}` });
 
 /** Describes one operation. */
 export function Describe(operation: Described): MethodDecorator {
-  const { does, takes, query, params = {}, answers, media = 'application/json', refuses = [], idempotencyKey, open } = operation;
+  const {
+    does,
+    takes,
+    query,
+    params = {},
+    answers,
+    media = 'application/json',
+    refuses = [],
+    idempotencyKey,
+    ifMatch,
+    open,
+  } = operation;
   const [status, schema, about] = answers;
   const everywhere: readonly Code[] =
     open === true ? ['bad_request', 'internal'] : ['bad_request', 'unauthorized', 'internal', 'unavailable'];
   const ofQuery: readonly Code[] = query === undefined ? [] : ['validation_failed'];
-  const ofBody: readonly Code[] =
-    takes === undefined ? [] : ['not_json', 'validation_failed', 'unsupported_media_type', 'body_too_large'];
+  const ofBody: readonly Code[] = takes === undefined ? [] : ['validation_failed', ...anyBody];
   const ofKey: readonly Code[] = idempotencyKey === undefined ? [] : ['validation_failed', 'idempotency_key_reused'];
-  const refusals = new Set([...everywhere, ...ofQuery, ...ofBody, ...ofKey, ...refuses]);
+  const ofMatch: readonly Code[] = ifMatch === undefined ? [] : ['validation_failed'];
+  const refusals = new Set([...everywhere, ...ofQuery, ...ofBody, ...ofKey, ...ofMatch, ...refuses]);
   return applyDecorators(
     ApiOperation({ summary: does, ...(open === true ? { security: [] } : {}) }),
     ...(takes === undefined ? [] : [ApiBody({ required: true, schema: $ref(takes) })]),
@@ -58,6 +74,16 @@ export function Describe(operation: Described): MethodDecorator {
             required: idempotencyKey === 'required',
             description: 'The same key and content again gets the same answer, marked with Idempotent-Replayed: true.',
             schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[!-~]+$' },
+          }),
+        ]),
+    ...(ifMatch === undefined
+      ? []
+      : [
+          ApiHeader({
+            name: 'If-Match',
+            required: ifMatch === 'required',
+            description: 'The version that was looked at; refused when somebody has changed it since, with who changed what.',
+            schema: { type: 'string', examples: ['"3"', '3'] } as never,
           }),
         ]),
     ApiResponse({

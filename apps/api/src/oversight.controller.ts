@@ -1,7 +1,7 @@
 import { Controller, Get, HttpCode, Param, Post, Req } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { Deliveries } from '#application/deliveries';
-import { publicPause, publicRefund } from '#application/messages';
+import { publicDispute, publicPause, publicRefund } from '#application/messages';
 import { publicDeadLetter } from '#application/upkeep';
 import type { Provider } from '#contracts/refund-commands';
 import type { AttentionItem, AttentionPage, DeadLetterPage, WebhookDelivery, WebhookDeliveryPage } from '#contracts/oversight';
@@ -124,9 +124,13 @@ function attentionItem(attended: Attended): AttentionItem {
       const { refund, payment } = attended.refund;
       return { kind: 'refund', at, why: refund.attention ?? 'settled just now', refund: publicRefund(refund, payment) };
     }
+    case 'dispute': {
+      const { dispute, payment } = attended.dispute;
+      return { kind: 'dispute', at, why: dispute.attention ?? 'settled just now', dispute: publicDispute(dispute, payment) };
+    }
     case 'operation': {
-      const { id, account, provider, kind, target, refundId, tries, result } = attended.operation;
-      const operation = { id, account, provider: provider as Provider, operation: kind, target, refundId, tries };
+      const { id, account, provider, kind, target, refundId, disputeId, tries, result } = attended.operation;
+      const operation = { id, account, provider: provider as Provider, operation: kind, target, refundId, disputeId, tries };
       return { kind: 'operation', at, why: result ?? 'parked', operation };
     }
     case 'dead_letter':
@@ -141,7 +145,21 @@ function attentionItem(attended: Attended): AttentionItem {
 }
 
 function delivery(row: Omit<DeliveryRow, 'body'>): WebhookDelivery {
-  const { id, account, provider, noticeId, type, disposition, detail, refundId, digest, sentFrom, receivedAt, handledAt } = row;
+  const {
+    id,
+    account,
+    provider,
+    noticeId,
+    type,
+    disposition,
+    detail,
+    refundId,
+    disputeId,
+    digest,
+    sentFrom,
+    receivedAt,
+    handledAt,
+  } = row;
   return {
     id,
     account,
@@ -151,6 +169,7 @@ function delivery(row: Omit<DeliveryRow, 'body'>): WebhookDelivery {
     disposition,
     detail,
     refundId,
+    disputeId,
     digest,
     from: sentFrom,
     receivedAt: receivedAt.toISOString(),

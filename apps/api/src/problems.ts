@@ -84,6 +84,7 @@ interface More {
   readonly detail?: string;
   readonly errors?: readonly FieldError[];
   readonly refundId?: string;
+  readonly disputeId?: string;
   /** Where HTTP itself tells more apart than the code. */
   readonly status?: number;
 }
@@ -104,7 +105,7 @@ export function validationFailed(...errors: readonly FieldError[]): Refusal {
   return new Refusal('validation_failed', { errors });
 }
 
-export function problem(code: Code, { detail, errors, refundId, status }: More, instance?: string): Problem {
+export function problem(code: Code, { detail, errors, refundId, disputeId, status }: More, instance?: string): Problem {
   return {
     type: `/docs/problems#${code}`,
     title: codes[code],
@@ -114,6 +115,7 @@ export function problem(code: Code, { detail, errors, refundId, status }: More, 
     ...(errors === undefined ? {} : { errors }),
     ...(instance === undefined ? {} : { instance: instance.slice(0, 1000) }),
     ...(refundId === undefined ? {} : { refundId }),
+    ...(disputeId === undefined ? {} : { disputeId }),
   };
 }
 

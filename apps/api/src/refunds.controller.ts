@@ -1,32 +1,21 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { balance, publicRefund, waitsFor } from '#application/messages';
+import { publicRefund, waitsFor } from '#application/messages';
 import { previewRefund } from '#application/preview';
 import { Providers } from '#application/providers';
 import type { Pause } from '#application/sending';
-import { validate } from '#contracts/read-body';
 import { RequestRefund, refundCommands, type RefundCommand, type RefundCommandType } from '#contracts/refund-commands';
-import type { Payment, Refund, RefundPage, RefundPreview } from '#contracts/refund-events';
+import type { Refund, RefundPage, RefundPreview } from '#contracts/refund-events';
 import type { RefundHistory } from '#contracts/oversight';
 import { Views, type RefundView } from '#persistence/views';
 import { Settings } from '../../settings.js';
 import { HttpCommands } from './commands.js';
 import { readOrdinal, writeCursor } from './cursors.js';
 import { storyOf } from './history.js';
-import { Describe } from './openapi.js';
+import { anyBody, Describe } from './openapi.js';
 import { Refusal } from './problems.js';
-import {
-  AccountQuery,
-  bodyOf,
-  idempotencyKey,
-  noQuery,
-  PaymentPath,
-  queryOf,
-  RefundsQuery,
-  timeIn,
-  type CallerRequest,
-} from './requests.js';
+import { AccountQuery, bodyOf, idempotencyKey, noQuery, queryOf, RefundsQuery, timeIn, type CallerRequest } from './requests.js';
 
 const id = { id: 'The refund, by our id.' };
 const orders = ['refund_not_found'] as const;
@@ -105,13 +94,16 @@ export class RefundsController {
       this.views.refundPage(filter, readOrdinal('refunds', 'cursor', cursor), limit),
       this.views.pauses(),
     ]);
-    return { data: data.map((view) => shown(view, pauses)), nextCursor: next === null ? null : writeCursor('refunds', next) };
+    return {
+      data: data.map((view) => shownRefund(view, pauses)),
+      nextCursor: next === null ? null : writeCursor('refunds', next),
+    };
   }
 
   @Get(':id')
   @Describe({ does: 'Show a refund', params: id, query: AccountQuery, answers: [200, 'Refund', 'The refund.'], refuses: orders })
   async one(@Param('id') refundId: string, @Req() request: CallerRequest): Promise<Refund> {
-    return shown(await this.kept(refundId, request), await this.views.pauses());
+    return shownRefund(await this.kept(refundId, request), await this.views.pauses());
   }
 
   @Get(':id/history')
@@ -135,7 +127,7 @@ export class RefundsController {
     query: AccountQuery,
     idempotencyKey: 'optional',
     answers: [200, 'Refund', 'The refund as it is now.'],
-    refuses: [...orders, 'not_awaiting_approval', 'own_approval'],
+    refuses: [...orders, 'not_awaiting_approval', 'own_approval', ...anyBody],
   })
   approve(@Param('id') refundId: string, @Req() request: CallerRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     return this.order('redress.ApproveRefund.v1', refundId, request, reply);
@@ -164,7 +156,7 @@ export class RefundsController {
     query: AccountQuery,
     idempotencyKey: 'optional',
     answers: [200, 'Refund', 'The refund as it is now.'],
-    refuses: [...orders, 'not_cancelable'],
+    refuses: [...orders, 'not_cancelable', ...anyBody],
   })
   cancel(@Param('id') refundId: string, @Req() request: CallerRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     return this.order('redress.CancelRefund.v1', refundId, request, reply);
@@ -193,7 +185,7 @@ export class RefundsController {
     query: AccountQuery,
     idempotencyKey: 'optional',
     answers: [200, 'Refund', 'The refund as it is now; what the reading shows comes later.'],
-    refuses: orders,
+    refuses: [...orders, ...anyBody],
   })
   sync(@Param('id') refundId: string, @Req() request: CallerRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     return this.order('redress.SyncRefund.v1', refundId, request, reply);
@@ -245,34 +237,7 @@ export class RefundsController {
   }
 }
 
-@ApiTags('Payments')
-@Controller('v1/payments')
-export class PaymentsController {
-  constructor(private readonly views: Views) {}
-
-  @Get(':provider/:paymentId')
-  @Describe({
-    does: 'Show a payment: its balance and its refunds',
-    params: { provider: 'Who took it: stripe or zamp.', paymentId: 'Any id of the payment.' },
-    query: AccountQuery,
-    answers: [200, 'Payment', 'The payment, with up to a hundred refunds; more are in the list of refunds.'],
-    refuses: ['not_found'],
-  })
-  async one(
-    @Param('provider') provider: string,
-    @Param('paymentId') paymentId: string,
-    @Req() request: CallerRequest,
-  ): Promise<Payment> {
-    const { account = 'default' } = queryOf(AccountQuery, request);
-    const couldBe = validate(PaymentPath, { provider, paymentId }).ok;
-    const payment = couldBe ? await this.views.payment(account, provider, paymentId) : null;
-    if (payment === null) throw new Refusal('not_found', { detail: 'Nobody has asked for a refund of such a payment here.' });
-    const [refunds, pauses] = await Promise.all([this.views.refundsOf(payment.key, 100), this.views.pauses()]);
-    const warnings = payment.refusal === null ? [] : [payment.refusal.code];
-    return { ...balance(payment), refunds: refunds.map((view) => shown(view, pauses)), disputes: [], warnings };
-  }
-}
-
-function shown({ refund, payment }: RefundView, pauses: readonly Pause[]): Refund {
+/** A refund with what it waits for. */
+export function shownRefund({ refund, payment }: RefundView, pauses: readonly Pause[]): Refund {
   return publicRefund(refund, payment, waitsFor(refund, pauses));
 }

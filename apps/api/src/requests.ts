@@ -1,7 +1,9 @@
 /* What a request brings, read with the same rules as everything else that comes in: see libs/contracts. */
 import type { FastifyRequest } from 'fastify';
-import { Account, Message, OneOf, ProviderId, Text, Time, Whole, type Class } from '#contracts/fields';
+import { Account, Message, OneOf, OurId, ProviderId, Text, Time, Whole, type Class } from '#contracts/fields';
 import { mediaTypeOf } from '#contracts/media-type';
+import { disputeEvents, disputeStages, disputeStatuses, type DisputeStage, type DisputeStatus } from '#contracts/dispute-events';
+import { evidenceFileFields, type EvidenceFileField } from '#contracts/evidence';
 import { dispositions, type Disposition } from '#contracts/oversight';
 import { readBody, validate } from '#contracts/read-body';
 import { providers, type Provider } from '#contracts/refund-commands';
@@ -21,7 +23,8 @@ export function bodyOf<T extends object>(
 ): T {
   const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
   const { 'content-type': media = '', 'content-encoding': encoding = 'identity' } = request.headers;
-  if (bytes.length > 0 && (mediaTypeOf(media) !== 'application/json' || encoding !== 'identity'))
+  const isGiven = bytes.length > 0 || request.isMultipart();
+  if (isGiven && (mediaTypeOf(media) !== 'application/json' || encoding !== 'identity'))
     throw new Refusal('unsupported_media_type');
   const read = readBody(kind, bytes, known);
   if (!read.ok) throw new Refusal(read.code, { errors: read.errors });
@@ -63,6 +66,17 @@ export function idempotencyKey(request: FastifyRequest): string | undefined {
   if (key === undefined) return undefined;
   if (typeof key === 'string' && /^[\x21-\x7e]{1,255}$/.test(key)) return key;
   throw validationFailed({ path: 'Idempotency-Key', message: 'Idempotency-Key must be 1 to 255 visible ASCII characters' });
+}
+
+/** The version that the caller has looked at, from If-Match; null where they do not say, or do not mind (`*`). */
+export function versionSeen(request: FastifyRequest): number | null | undefined {
+  const given = request.headers['if-match'];
+  if (given === undefined) return undefined;
+  if (given.trim() === '*') return null;
+  // Told apart from a strong one nowhere: a version is a version.
+  const version = /^(?:W\/)?(?:"(\d{1,9})"|(\d{1,9}))$/.exec(given.trim());
+  if (version !== null) return Number(version[1] ?? version[2]);
+  throw validationFailed({ path: 'If-Match', message: 'If-Match must be one version, such as "3", or *' });
 }
 
 /** W3C trace context, if the caller sent one that can be read. Tracing is a courtesy: a broken one stops nothing. */
@@ -121,6 +135,39 @@ export class RefundsQuery extends PageQuery {
   declare readonly createdBefore?: string;
 }
 
+/** The query of GET /v1/disputes. */
+@Message('Which disputes.')
+export class DisputesQuery extends PageQuery {
+  @OneOf(disputeStatuses, { about: 'Where the case stands.', example: 'needs_response', optional: true })
+  declare readonly status?: DisputeStatus;
+
+  @OneOf(disputeStages, { about: 'What kind of case it is now.', example: 'chargeback', optional: true })
+  declare readonly stage?: DisputeStage;
+
+  @Text({ max: 100, about: 'Why a person must look, as a code.', example: 'deadline_missed', optional: true })
+  declare readonly attention?: string;
+
+  @Text({ max: 255, about: "Why it was opened, in the provider's word.", example: 'product_not_received', optional: true })
+  declare readonly reason?: string;
+
+  @Time({ about: "Only what the provider's deadline comes earlier for.", example: '2026-03-17T00:00:00Z', optional: true })
+  declare readonly dueBefore?: string;
+
+  @OfAccount()
+  declare readonly account?: string;
+
+  @OfPayment()
+  declare readonly paymentId?: string;
+
+  @Text({
+    max: 255,
+    about: "Any id: ours, the provider's, the payment's, the idempotency key of a command about it.",
+    example: 'du_1QxYz',
+    optional: true,
+  })
+  declare readonly q?: string;
+}
+
 /** The path of GET /v1/payments: what cannot be a payment's name is the name of none. */
 @Message('Which payment.')
 export class PaymentPath {
@@ -136,6 +183,20 @@ export class PaymentPath {
 export class AccountQuery {
   @OfAccount()
   declare readonly account?: string;
+}
+
+/** The query of DELETE /v1/disputes/{id}/evidence/files. */
+@Message('Which file.')
+export class RemoveFileQuery extends AccountQuery {
+  @OurId('ef', { about: 'The file, by our id.', example: 'ef_01HZX3J9', optional: true })
+  declare readonly id?: string;
+
+  @OneOf(evidenceFileFields, {
+    about: 'Or the field that it stands in, where there is one file alone.',
+    example: 'receipt',
+    optional: true,
+  })
+  declare readonly field?: EvidenceFileField;
 }
 
 /** POST /v1/dead-letters/{id}/redrive: the path says it all. */
@@ -158,7 +219,11 @@ export class StreamQuery {
   @Cursor('The `nextCursor` of a page, or the id of an event of the stream. Left out: from the beginning.')
   declare readonly after?: string;
 
-  @OneOf(Object.keys(refundEvents), { about: 'Only this type.', example: 'redress.refund.succeeded.v1', optional: true })
+  @OneOf([...Object.keys(refundEvents), ...Object.keys(disputeEvents)], {
+    about: 'Only this type.',
+    example: 'redress.refund.succeeded.v1',
+    optional: true,
+  })
   declare readonly type?: string;
 
   @OfPayment()

@@ -7,6 +7,7 @@ import type {
   RefundSummary,
   Refundability,
   Rejection as PublicRejection,
+  ShownFraudWarning,
 } from '#contracts/refund-events';
 import type { SendingPause } from '#contracts/sending';
 import type { Provider } from '#contracts/refund-commands';
@@ -18,6 +19,7 @@ import { completeness, type CompletenessItem } from '#domain/dispute/completenes
 import type { Dispute, FraudWarning } from '#domain/dispute/dispute';
 import { answerFrom, type Draft, type EvidenceFile, type Packet } from '#domain/dispute/evidence';
 import { lint } from '#domain/dispute/linter';
+import { refundHint } from '#domain/dispute/refund-hint';
 import type { ActionRequired, Refund, Rejection } from '#domain/refund/refund';
 
 const whole = (amount: bigint | null) => (amount === null ? null : Number(amount));
@@ -56,6 +58,18 @@ export function refundSummary(refund: Refund, payment: Payment): RefundSummary {
 /** What to know about a refund of this payment although it is allowed: an inquiry may become a chargeback of what was given back. */
 function warningsOf(payment: Payment): readonly string[] {
   return payment.inquiries > 0 ? ['open_inquiry'] : [];
+}
+
+/** What to know about a payment, and why nothing of it can be refunded where that is so. */
+export function paymentWarnings(payment: Payment): readonly string[] {
+  const { readAt, refusal, refundable } = payment;
+  const all = [
+    ...warningsOf(payment),
+    ...(readAt !== null && overdrawn(payment) ? ['overdrawn'] : []),
+    ...(refusal === null ? [] : [refusal.code]),
+    ...(refundable ? [] : ['payment_disputed']),
+  ];
+  return [...new Set(all)];
 }
 
 /** A dispute as events carry it and HTTP shows it. */
@@ -111,6 +125,13 @@ export function publicWarning(warning: FraudWarning, payment: Payment): PublicWa
     fraudType,
     openedAt: openedAt.toISOString(),
   };
+}
+
+/** A warning as HTTP shows it; `disputeFee` is what a dispute costs in the payment's currency, where that is known. */
+export function shownWarning(warning: FraudWarning, payment: Payment, disputeFee: bigint | null): ShownFraudWarning {
+  const { verdict, disputeFee: fee, upTo } = refundHint(available(payment), disputeFee);
+  const hint = { verdict, disputeFee: whole(fee), upTo: whole(upTo) };
+  return { ...publicWarning(warning, payment), refundHint: warning.actionable ? hint : null };
 }
 
 /** The evidence of a dispute. Score and findings are of what would go out now. */

@@ -1,12 +1,12 @@
 /* What would become of a refund, by the very functions that would decide it, and without a trace. */
 import type { AdmissionSettings } from '#application/admission';
-import { balance, publicRejection } from '#application/messages';
+import { balance, paymentWarnings, publicRejection } from '#application/messages';
 import type { Providers } from '#application/providers';
 import { codes } from '#contracts/codes';
 import type { RequestRefund } from '#contracts/refund-commands';
 import type { RefundPreview } from '#contracts/refund-events';
 import type { Money } from '#domain/money';
-import { admit, available, overdrawn, type Payment } from '#domain/payment/payment';
+import { admit, available, type Payment } from '#domain/payment/payment';
 import { requested, type Rejection } from '#domain/refund/refund';
 
 /** What the decision rests on, as it stands now. */
@@ -78,6 +78,6 @@ function preview(payment: Payment | null, found: Money | Rejection | null, admit
     availableAfter:
       wouldBe === 'admitted' && payment !== null && money !== null ? Number(available(payment) - money.amount) : null,
     payment: isKnown ? balance(payment) : null,
-    warnings: isKnown && overdrawn(payment) ? ['overdrawn'] : [],
+    warnings: isKnown ? paymentWarnings(payment) : [],
   };
 }

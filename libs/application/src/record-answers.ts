@@ -201,9 +201,7 @@ export class RecordAnswers {
     let changed = payment.captured !== facts.captured || payment.refusal?.code !== facts.refusal?.code;
     for (const found of answer.refunds) changed = this.take(set, set.payment(payment.key), found, cause).changed || changed;
     for (const report of answer.disputes ?? []) this.disputes.take(set, account, provider, report, cause);
-    set.disputes.recount(payment.key);
-    // What has gone back meanwhile belongs into the answer to a claim for it.
-    if (changed) this.disputes.lookAgain(set, payment.key);
+    this.disputes.paymentRead(set, payment, changed, cause);
     admitWaiting(set, payment.key, cause, this.providers);
     const next = set.headOf(`refunds:${payment.key}`);
     if (next?.result === readFirst) set.changeOperation(next.id, { runAt: set.now });

@@ -109,9 +109,17 @@ export class RecordDisputes {
     return set.disputes.kept(id);
   }
 
-  /** Has the payment's open disputes read, with all that can be said about them then. */
-  lookAgain(set: WorkingSet, paymentKey: string): void {
-    for (const { account, provider, providerDisputeId, id, ...dispute } of set.disputes.ofPayment(paymentKey)) {
+  /**
+   * The payment's facts are known, or have changed: what its disputes take of it is counted anew. What has gone back meanwhile belongs into
+   * the answer to a claim for it, so where there is news the open ones are read again.
+   */
+  paymentRead(set: WorkingSet, was: Payment, isNews: boolean, cause: Cause): void {
+    const paymentKey = was.key;
+    set.disputes.recount(paymentKey);
+    for (const dispute of set.disputes.ofPayment(paymentKey)) {
+      if (was.readAt === null) this.warn(set, null, dispute, was, cause);
+      if (!isNews) continue;
+      const { account, provider, providerDisputeId, id } = dispute;
       const read = { account, provider, providerDisputeId, disputeId: id, paymentKey };
       if (dispute.status === 'needs_response') addDisputeRead(set, read, set.now, priorities.noticeRead);
     }
@@ -324,7 +332,7 @@ export class RecordDisputes {
     if (now.attention !== null) return;
     if (isForeign && takes(after) && !takes(before)) {
       set.disputes.record(after.id, attentionTo(now, 'foreign_currency', set.now), cause);
-    } else if (overdrawn(payment) && !overdrawn(was) && payment.readAt !== null) {
+    } else if (overdrawn(payment) && !(overdrawn(was) && was.readAt !== null) && payment.readAt !== null) {
       set.disputes.record(after.id, attentionTo(now, 'payment_overdrawn', set.now), cause);
     }
   }

@@ -360,7 +360,13 @@ describe('A sweep', () => {
   it('is one for every account, however many workers begin it, and goes on after any page is lost', async () => {
     await redress.process().beginSweeps();
     await redress.process().beginSweeps();
-    expect(redress.open()).toEqual(['refunds.list recent open', 'refunds.list month open']);
+    const lists = [
+      'refunds.list recent open',
+      'refunds.list month open',
+      'disputes.list disputes open',
+      'disputes.list all disputes open',
+    ];
+    expect(redress.open()).toEqual(lists);
     for (let made = 0; made < 7; made += 1) redress.provider.refundOutside('pi_1', 10n);
     redress.provider.nextReads('answered', 'answer_lost', 'later', 'call_lost');
     await redress.workFor(10 * minute);

@@ -2,6 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import type { Class } from '#contracts/fields';
+import { AcceptDispute, disputeCommands, LetDisputePass, SubmitEvidence } from '#contracts/dispute-commands';
+import { Dispute, disputeEvents } from '#contracts/dispute-events';
+import { EditEvidence, Evidence } from '#contracts/evidence';
+import { AttentionItem, DisputePage } from '#contracts/oversight';
 import { validate } from '#contracts/read-body';
 import { providers, refundCommands, refundReasons, RequestRefund, ResolveRefund } from '#contracts/refund-commands';
 import {
@@ -71,6 +75,79 @@ const balance = {
   basis: 'provider',
   readAt: '2026-01-31T09:30:00.000Z',
 };
+const dispute = {
+  id: 'dp_1',
+  account: 'default',
+  provider: 'stripe',
+  providerDisputeId: 'du_1',
+  paymentId: 'pi_3Q',
+  stage: 'chargeback',
+  status: 'needs_response',
+  money: 'withdrawn',
+  providerStatus: 'needs_response',
+  attention: null,
+  amount: 10000,
+  currency: 'USD',
+  reason: 'product_not_received',
+  networkReasonCode: '13.1',
+  network: 'visa',
+  dueBy: '2026-03-17T23:59:59.000Z',
+  decideBy: '2026-03-16T23:59:59.000Z',
+  submissions: 0,
+  decision: null,
+  refundable: false,
+  version: 3,
+  openedAt: '2026-03-09T10:00:00.000Z',
+  createdAt: '2026-03-09T10:00:01.000Z',
+  updatedAt: '2026-03-09T10:00:01.000Z',
+};
+const warning = {
+  id: 'fw_1',
+  account: 'default',
+  provider: 'stripe',
+  providerWarningId: 'issfr_1',
+  paymentId: 'pi_3Q',
+  actionable: true,
+  fraudType: 'unauthorized_use_of_card',
+  openedAt: '2026-03-09T10:00:00.000Z',
+};
+const decision = { kind: 'submit', state: 'done', by: 'admin', at: '2026-03-10T09:30:00.000Z', version: 3 };
+const file = {
+  id: 'ef_1',
+  field: 'receipt',
+  name: 'receipt.pdf',
+  type: 'application/pdf',
+  size: 48213,
+  pages: 2,
+  digest: 'e3b0c442',
+  providerFileId: null,
+  by: 'admin',
+  addedAt: '2026-03-10T09:30:00.000Z',
+};
+const item = { kind: 'required', oneOf: ['productDescription'], given: false, why: 'Only this tells what was sold.' };
+const evidence = {
+  disputeId: 'dp_1',
+  version: 3,
+  evidence: { customerName: 'Ann Other', enhancedEvidence: { visaCompliance: { feeAcknowledged: true } } },
+  files: [file],
+  changes: [{ version: 2, fields: ['customerName'], by: 'admin', at: '2026-03-10T09:30:00.000Z' }],
+  score: { score: 64, version: '2026-11', row: 'product_not_received', productType: null, items: [item], missing: [item] },
+  findings: [{ code: 'text_link', severity: 'warning', path: 'uncategorizedText', message: 'Banks open no links.' }],
+  stagedVersion: 2,
+  staged: ['customerName'],
+  packets: [
+    {
+      round: 1,
+      version: 2,
+      evidence: {},
+      files: [file],
+      emptied: [],
+      by: 'admin',
+      decidedAt: '2026-03-10T09:30:00.000Z',
+      submittedAt: null,
+    },
+  ],
+};
 const command = { commandSource: '/shop', commandId: 'c-1' };
 
 describe('What we publish', () => {
@@ -83,7 +160,33 @@ describe('What we publish', () => {
     ],
     ['a rejected refund', Refund, { ...shownRefund, rejection: { code: 'currency_mismatch', detail: 'The payment is in EUR.' } }],
     ['a page of refunds', RefundPage, { data: [shownRefund], nextCursor: null }],
-    ['a payment', Payment, { ...balance, refunds: [shownRefund], disputes: [], warnings: [] }],
+    [
+      'a payment',
+      Payment,
+      {
+        ...balance,
+        refunds: [shownRefund],
+        disputes: [dispute],
+        fraudWarnings: [
+          { ...warning, refundHint: { verdict: 'worthwhile', disputeFee: 1500, upTo: 2025 } },
+          { ...warning, actionable: false, refundHint: null },
+        ],
+        warnings: ['open_inquiry'],
+      },
+    ],
+    ['a dispute', Dispute, dispute],
+    ['a dispute that was answered', Dispute, { ...dispute, decision, dueBy: null, decideBy: null, network: null }],
+    ['a page of disputes', DisputePage, { data: [dispute], nextCursor: null }],
+    ['evidence', Evidence, evidence],
+    ['a dispute with attention', AttentionItem, { kind: 'dispute', at: warning.openedAt, why: 'deadline_missed', dispute }],
+    ['a change of a dispute', disputeEvents['redress.dispute.won.v1'], { dispute, previousStatus: 'under_review' }],
+    [
+      'a dispute that a person must look at',
+      disputeEvents['redress.dispute.attention_needed.v1'],
+      { dispute, previousStatus: 'won', why: 'decision_reversed' },
+    ],
+    ['a warning of fraud', disputeEvents['redress.fraud_warning.received.v1'], { warning }],
+    ['an accepted command about a dispute', commandOutcomes['redress.command.accepted.v1'], { ...command, disputeId: 'dp_1' }],
     ['a balance', balanceEvents['redress.payment.refundability_changed.v1'], { ...balance, version: 7 }],
     ['a change of a refund', refundEvents['redress.refund.succeeded.v1'], { refund, previousStatus: 'pending' }],
     ['a new refund', refundEvents['redress.refund.requested.v1'], { refund, previousStatus: null }],
@@ -151,6 +254,16 @@ describe('What we publish', () => {
     for (const [, schema] of events) expect(JSON.stringify(schema)).not.toMatch(/"(note|metadata)":\{/);
   });
 
+  it('never has evidence, or a reason that people gave, in an event about a dispute', () => {
+    const events = Object.entries(messageSchemas()).filter(([type]) => /^redress\.(dispute|fraud_warning)\./.test(type));
+    expect(events).toHaveLength(Object.keys(disputeEvents).length);
+    for (const [, schema] of events) {
+      expect(JSON.stringify(schema)).not.toMatch(/"(evidence|customerName|uncategorizedText|name|digest)":\{/);
+    }
+    const { DisputeDecision } = openApiSchemas();
+    expect(Object.keys((DisputeDecision?.['properties'] ?? {}) as object)).toEqual(['kind', 'state', 'by', 'at', 'version']);
+  });
+
   it('compiles as JSON Schema 2020-12, and its examples are valid', () => {
     for (const schema of Object.values(messageSchemas())) expect(() => ajv.compile(schema)).not.toThrow();
     for (const schema of Object.values(openApiSchemas())) {
@@ -162,12 +275,16 @@ describe('What we publish', () => {
     }
   });
 
-  it('describes orders over HTTP without the refund that the path names', () => {
+  it('describes orders over HTTP without the refund or dispute that the path names', () => {
     const schemas = openApiSchemas();
     expect(schemas['RejectRefundBody']).toMatchObject({ required: ['reason'], additionalProperties: false });
     expect(schemas['ApproveRefundBody']).toMatchObject({ properties: {} });
     expect(schemas['ApproveRefundBody']).not.toHaveProperty('required');
     expect(schemas).not.toHaveProperty('RequestRefundBody');
+    expect(schemas['SubmitEvidenceBody']).toMatchObject({ required: ['confirm', 'version'], additionalProperties: false });
+    expect(schemas['SubmitEvidenceBody']?.['properties']).not.toHaveProperty('disputeId');
+    expect(schemas['EditEvidence']).toMatchObject({ additionalProperties: false });
+    expect(schemas['EditEvidence']).not.toHaveProperty('required');
     expect(schemas['RefundPage']).toMatchObject({ properties: { data: { items: { $ref: '#/components/schemas/Refund' } } } });
   });
 
@@ -177,6 +294,9 @@ describe('What we publish', () => {
       'refunds.commands.v1',
       'refunds.outcomes.v1',
       'refunds.events.v1',
+      'disputes.commands.v1',
+      'disputes.outcomes.v1',
+      'disputes.events.v1',
       'payments.refundability.v1',
     ]);
     expect(Object.keys((document['components'] as { messages: object }).messages).sort()).toEqual(
@@ -293,8 +413,74 @@ describe('A class and its schema', () => {
     expect(bothSay(kind, body)).toEqual({ class: false, schema: false });
   });
 
+  const long = 'x'.repeat(20_000);
+  it.each<[string, object]>([
+    ['nothing', {}],
+    ['text, and text taken out', { customerName: 'Ann Other', shippingCarrier: null }],
+    ['as much as a long field takes', { uncategorizedText: long }],
+    [
+      'a programme, and one taken out',
+      { enhancedEvidence: { visaCompliance: { feeAcknowledged: true }, mastercardCompliance: null } },
+    ],
+    ['all programmes taken out', { enhancedEvidence: null }],
+    ['an appeal', { appeal: { card: { reasonForFiling: 'The signature was overlooked.' } } }],
+    [
+      'compelling evidence',
+      {
+        enhancedEvidence: {
+          visaCompellingEvidence3: {
+            disputedTransaction: {
+              merchandiseOrServices: 'merchandise',
+              shippingAddress: { city: 'Springfield', country: 'US' },
+            },
+            priorUndisputedTransactions: [{ charge: 'ch_1', customerPurchaseIp: '203.0.113.7' }, { charge: 'ch_2' }],
+          },
+        },
+      },
+    ],
+  ])('take %s as a change of evidence', (_, body) => {
+    expect(bothSay(EditEvidence, body)).toEqual({ class: true, schema: true });
+  });
+
+  it.each<[string, object, string]>([
+    ['an unknown field', { colour: 'red' }, 'colour'],
+    ['a file field', { receipt: 'file_1' }, 'receipt'],
+    ['no text', { customerName: '' }, 'customerName'],
+    ['a number', { customerName: 7 }, 'customerName'],
+    ['more than a long field takes', { uncategorizedText: `${long}x` }, 'uncategorizedText'],
+    ['more than a short field takes', { customerName: 'x'.repeat(5_001) }, 'customerName'],
+    ['an unknown programme', { enhancedEvidence: { amex: {} } }, 'enhancedEvidence.amex'],
+    ['a fee that is neither', { enhancedEvidence: { visaCompliance: {} } }, 'enhancedEvidence.visaCompliance.feeAcknowledged'],
+    ['an appeal without a reason', { appeal: { card: {} } }, 'appeal.card.reasonForFiling'],
+    ['an appeal over nothing', { appeal: {} }, 'appeal.card'],
+    [
+      'an earlier payment without its charge',
+      { enhancedEvidence: { visaCompellingEvidence3: { priorUndisputedTransactions: [{ customerPurchaseIp: '203.0.113.7' }] } } },
+      'enhancedEvidence.visaCompellingEvidence3.priorUndisputedTransactions.0.charge',
+    ],
+    [
+      'an unknown part of an address',
+      { enhancedEvidence: { visaCompellingEvidence3: { disputedTransaction: { shippingAddress: { street: 'x' } } } } },
+      'enhancedEvidence.visaCompellingEvidence3.disputedTransaction.shippingAddress.street',
+    ],
+  ])('refuse %s as a change of evidence, by its path', (_, body, path) => {
+    expect(bothSay(EditEvidence, body)).toEqual({ class: false, schema: false });
+    const read = validate(EditEvidence, body);
+    expect(read.ok ? [] : read.errors).toMatchObject([{ path }]);
+  });
+
+  it.each<[string, Class, object]>([
+    ['a submission without a version', SubmitEvidence, { disputeId: 'dp_1', confirm: true }],
+    ['a submission that is not confirmed by true or false', SubmitEvidence, { disputeId: 'dp_1', confirm: 'true', version: 1 }],
+    ['an acceptance of no dispute', AcceptDispute, { confirm: true }],
+    ['a deadline let pass without a reason', LetDisputePass, { disputeId: 'dp_1' }],
+  ])('both refuse %s', (_, kind, body) => {
+    expect(bothSay(kind, body)).toEqual({ class: false, schema: false });
+  });
+
   it('are closed for commands and open for what we tell', () => {
-    for (const kind of Object.values(refundCommands)) expect(jsonSchema(kind)).toHaveProperty('additionalProperties', false);
+    for (const kind of [...Object.values(refundCommands), ...Object.values(disputeCommands)])
+      expect(jsonSchema(kind)).toHaveProperty('additionalProperties', false);
     expect(jsonSchema(Refund)).not.toHaveProperty('additionalProperties');
   });
 });

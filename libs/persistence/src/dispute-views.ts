@@ -51,6 +51,16 @@ export interface FileView {
   readonly bytes: Buffer | null;
 }
 
+export interface AmountAtRisk {
+  readonly account: string;
+  readonly provider: string;
+  readonly currency: string;
+  /** Minor units of all of it. */
+  readonly amount: number;
+  /** Of it, what nobody has decided about although it is due soon. */
+  readonly undecided: number;
+}
+
 const order = `coalesce(dispute.due_by, 'infinity'), dispute.id`;
 
 export class DisputeViews {
@@ -125,6 +135,40 @@ export class DisputeViews {
       [paymentKey],
     );
     return this.withPayments(found);
+  }
+
+  /** Some disputes of an account, of the latest deadlines: what disputes cost of late can be read off them. */
+  async lateInOrder(account: string, limit: number): Promise<Dispute[]> {
+    const last = `coalesce(dispute.due_by, 'infinity') desc, dispute.id desc`;
+    const found = await query(
+      this.source,
+      `select ${this.disputes.selection} from dispute where account = $1 order by ${last} limit ${limit}`,
+      [account],
+    );
+    return found.map((raw) => this.disputes.read(raw));
+  }
+
+  /** What open chargebacks hold, and what of it is due within 72 hours with nothing decided; by account, provider and currency. */
+  async atRisk(): Promise<readonly AmountAtRisk[]> {
+    const found = await query(
+      this.source,
+      `with clocked as materialized (select service_now() as now),
+            awaited as (
+              select account, provider, currency, amount, due_by, status, decision from dispute
+              where status in ('needs_response', 'under_review', 'unknown') and stage <> 'inquiry'
+              order by coalesce(due_by, 'infinity') limit 10000)
+       select account, provider, currency, sum(amount) as amount,
+         coalesce(sum(amount) filter (where status = 'needs_response' and decision is null and due_by < clocked.now + interval '72 hours'), 0) as undecided
+       from awaited, clocked group by 1, 2, 3`,
+      [],
+    );
+    return found.map((raw) => ({
+      account: String(raw['account']),
+      provider: String(raw['provider']),
+      currency: String(raw['currency']),
+      amount: Number(raw['amount']),
+      undecided: Number(raw['undecided']),
+    }));
   }
 
   /** Warnings of fraud that came for a payment, oldest first. */

@@ -295,6 +295,10 @@ export class Views {
          (select count(*) from (select 1 from refund where attention is not null limit 10000) looked) as refunds_with_attention,
          (select count(*) from (select 1 from refund where status = 'outcome_unknown' limit 10000) lost) as refunds_unknown,
          (select count(*) from (select 1 from dispute where status in ('needs_response', 'under_review', 'unknown') limit 10000) awaited) as disputes_open,
+         (select count(*) from clocked, lateral (
+            select 1 from dispute
+            where status in ('needs_response', 'under_review', 'unknown') and status = 'needs_response'
+              and coalesce(due_by, 'infinity') < clocked.now + interval '72 hours' limit 10000) due) as disputes_due_soon,
          (select count(*) from (select 1 from dispute where attention is not null limit 10000) attended) as disputes_with_attention,
          (select count(*) from clocked, lateral (select 1 from dispute where next_alarm_at <= clocked.now limit 10000) late) as dispute_alarms_due,
          (select count(*) from (select 1 from dead_letter where "end" is null limit 10000) waiting) as dead_letters,

@@ -540,6 +540,8 @@ describe('Evidence goes to Stripe', () => {
   it('with a value where there is one, whatever else is said of its name', async () => {
     const files = [{ place: 'receipt' as FilePlace, providerFileId: 'file_1' }];
     expect(await staged({ files, emptied: ['receipt'] })).toEqual({ 'evidence[receipt]': 'file_1' });
+    const content = { customerName: 'Ann' };
+    expect(await staged({ content, emptied: ['customerName'] })).toEqual({ 'evidence[customer_name]': 'Ann' });
   });
 });
 

@@ -13,7 +13,8 @@ import {
 import type { CallContext } from '#domain/ports/refund-provider';
 import { inWords, proofOf, type Row } from './stripe-answers.js';
 import { entriesOf, isName, pageSize, StripeClient, Unreadable, type StripeAccount } from './stripe-client.js';
-import { disputeRefusals, evidenceFor, foundDispute, foundWarning, uploadRefusals } from './stripe-dispute-answers.js';
+import { disputeRefusals, foundDispute, foundWarning, uploadRefusals } from './stripe-dispute-answers.js';
+import { evidenceFor } from './stripe-evidence.js';
 
 /** Disputes over Stripe. docs.stripe.com/disputes/api, docs.stripe.com/api/disputes */
 export class StripeDisputes extends DisputeProvider {

@@ -316,9 +316,12 @@ export function recordOvertaken(
   return [...events, cleared, ...attentionTo(after, 'answered_elsewhere', report.at)];
 }
 
-/** A definite no to what we sent: nothing has changed there, and it is for a person to decide anew. */
+/** A definite no to what we sent: nothing has changed there, and it is for a person to decide anew. The no is kept under the key. */
 export function recordRefusal(dispute: Dispute, at: Date): DisputeEvent[] {
-  return [{ type: 'silent', at, changes: { decision: null } }, ...attentionTo(dispute, 'provider_refused', at)];
+  return [
+    { type: 'silent', at, changes: { decision: null, attempt: dispute.attempt + 1 } },
+    ...attentionTo(dispute, 'provider_refused', at),
+  ];
 }
 
 /** A send has begun; it is committed before the provider hears of it. */
