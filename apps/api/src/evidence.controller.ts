@@ -194,7 +194,7 @@ export class EvidenceController {
   ) {
     const { dispute } = await keptDispute(this.views, given, queryOf(AccountQuery, request));
     const found = await this.views.evidenceFile(dispute.id, fileId);
-    if (found === null) throw new Refusal('evidence_file_not_found', { disputeId: dispute.id });
+    if (found?.bytes == null) throw new Refusal('evidence_file_not_found', { disputeId: dispute.id });
     const { name, type, digest } = found.file;
     // A customer's document: saved rather than opened, run by no browser, kept by no cache.
     await reply

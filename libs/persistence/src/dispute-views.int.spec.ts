@@ -238,6 +238,8 @@ describeWithDatabase('Views of disputes', () => {
     ]);
     expect(await views.evidenceFile(id, kept.id)).toEqual({ file: known, bytes: kept.bytes });
     expect((await views.evidenceFile(id, gone.id))?.bytes).toEqual(gone.bytes);
+    await source.query('update evidence_file set bytes = null where removed_at is not null');
+    expect(await views.evidenceFile(id, gone.id)).toMatchObject({ file: { id: gone.id }, bytes: null });
     // Not under another dispute's name.
     expect(await views.evidenceFile((await add(payment())).id, kept.id)).toBeNull();
   });

@@ -46,6 +46,11 @@ export interface EvidenceView {
   readonly files: readonly EvidenceFile[];
 }
 
+export interface FileView {
+  readonly file: EvidenceFile;
+  readonly bytes: Buffer | null;
+}
+
 export interface AmountAtRisk {
   readonly account: string;
   readonly provider: string;
@@ -192,14 +197,14 @@ export class DisputeViews {
     }
   }
 
-  /** A file of a dispute with its bytes, also one that was taken out. */
-  async evidenceFile(disputeId: string, fileId: string): Promise<{ readonly file: EvidenceFile; readonly bytes: Buffer } | null> {
+  /** A file of a dispute, also one that was taken out, with its bytes; those are null once they were erased. */
+  async evidenceFile(disputeId: string, fileId: string): Promise<FileView | null> {
     const [raw] = await query(
       this.source,
       `select ${this.files.selection}, bytes from evidence_file where id = $1 and dispute_id = $2`,
       [uuidOf(fileId), uuidOf(disputeId)],
     );
-    return raw === undefined ? null : { file: fileOf(this.files.read(raw)), bytes: raw['bytes'] as Buffer };
+    return raw === undefined ? null : { file: fileOf(this.files.read(raw)), bytes: raw['bytes'] as Buffer | null };
   }
 
   /** Everything that led to where a dispute stands, and everything that came of it. */

@@ -13,7 +13,7 @@ export class PostgresEvidenceFiles extends EvidenceFiles {
 
   async bytes(fileId: string): Promise<Buffer | null> {
     const [found] = await query(this.source, 'select bytes from evidence_file where id = $1', [uuidOf(fileId)]);
-    return found === undefined ? null : (found['bytes'] as Buffer);
+    return found === undefined ? null : (found['bytes'] as Buffer | null);
   }
 }
 

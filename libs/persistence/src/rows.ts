@@ -259,7 +259,7 @@ export class EvidenceFileRow {
   @Time() addedAt!: Date;
   @MaybeTime() removedAt!: Date | null;
   /** Written with the row, and read by whoever wants nothing else: all that is loaded of a file is what is known about it. */
-  @Column({ type: 'bytea', select: false }) bytes!: Buffer;
+  @Column({ type: 'bytea', nullable: true, select: false }) bytes!: Buffer;
 }
 
 @Entity('evidence_packet')

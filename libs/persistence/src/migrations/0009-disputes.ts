@@ -100,8 +100,9 @@ const statements = [
      by text not null,
      added_at timestamptz not null,
      removed_at timestamptz,
-     bytes bytea not null
+     bytes bytea
    )`,
+  `comment on column evidence_file.bytes is 'null once they were erased'`,
   // Documents and pictures are compressed already.
   `alter table evidence_file alter column bytes set storage external`,
   `create index evidence_file_by_dispute on evidence_file (dispute_id, ordinal)`,
