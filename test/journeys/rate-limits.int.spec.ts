@@ -55,12 +55,15 @@ describeWithDatabase('Four workers before a provider that enforces its limits', 
         `select type, count(*) as told from event where topic = 'refunds.events.v1' group by type order by type`,
       );
       const each = (type: string) => `${type} ${count + few}`;
-      // Zamp takes a while; nothing failed, was rejected or became unknown.
-      expect(told.map(({ type, told: times }) => `${type.split('.')[2]} ${times}`)).toEqual([
-        each('approved'),
-        `pending ${few}`,
-        ...['requested', 'submitted', 'succeeded'].map(each),
-      ]);
+      // Zamp takes a while, if its callback is not faster than its answer; nothing failed, was rejected or became unknown.
+      const [waited, others] = [
+        told.filter(({ type }) => type.includes('.pending.')),
+        told.filter(({ type }) => !type.includes('.pending.')),
+      ];
+      expect(others.map(({ type, told: times }) => `${type.split('.')[2]} ${times}`)).toEqual(
+        ['approved', 'requested', 'submitted', 'succeeded'].map(each),
+      );
+      expect(Number(waited[0]?.told ?? 0)).toBeLessThanOrEqual(few);
 
       const calls = await system.query<Call>('select call, http_status, started_at from provider_call order by started_at');
       const limited = calls.filter(({ http_status: status }) => status === 429);
