@@ -417,8 +417,8 @@ class MemoryQueue extends OperationQueue {
   async limit(accounts: readonly AccountLimits[]): Promise<void> {
     const { limits, realMs } = this.stores;
     const unused = { nextAt: realMs - 3_600_000, share: 1, slowedAt: realMs - 3_600_000, limited: 0, locked: 0 };
-    for (const { account, provider, perSecond, perSecondAndEndpoint } of accounts) {
-      for (const kind of ['all', ...operationKinds]) {
+    for (const { account, provider, perSecond, perSecondAndEndpoint, kinds = operationKinds } of accounts) {
+      for (const kind of ['all', ...kinds]) {
         const key = at(account, provider, kind);
         const rate = kind === 'all' ? perSecond : perSecondAndEndpoint;
         limits.put(key, { ...(limits.get(key) ?? unused), rate });

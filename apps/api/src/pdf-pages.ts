@@ -12,7 +12,8 @@ async function count(bytes: Uint8Array): Promise<Counted> {
     await document.getPage(document.numPages);
     return { pages: document.numPages };
   } catch (error) {
-    return { why: Error.isError(error) && error.name === 'PasswordException' ? 'locked' : 'broken' };
+    // What the library throws is no error of this realm's.
+    return { why: (error as { name?: unknown } | null)?.name === 'PasswordException' ? 'locked' : 'broken' };
   }
 }
 

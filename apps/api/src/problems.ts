@@ -39,6 +39,7 @@ export const statusOf = {
   deadline_passed: 409,
   already_submitted: 409,
   already_accepted: 409,
+  inquiry_not_acceptable: 409,
   evidence_changed: 412,
   evidence_empty: 409,
   evidence_refused: 422,

@@ -110,7 +110,12 @@ export class DisputeCommands {
     const shown = publicDispute(after, set.payment(after.paymentKey));
     if (decided.ok) return { kind: 'accepted', dispute: shown, repeated: false };
     const { code, detail } = decided.error;
-    return refuse(code, shown, detail ?? `${codes[code]} It is ${dispute.stage}, ${dispute.status}.`);
+    const isAboutState = code !== 'confirmation_missing' && code !== 'evidence_empty' && code !== 'inquiry_not_acceptable';
+    return refuse(
+      code,
+      shown,
+      detail ?? (isAboutState ? `${codes[code]} It is ${dispute.stage}, ${dispute.status}.` : codes[code]),
+    );
   }
 }
 
@@ -155,7 +160,10 @@ function tellOutcome(
       topic: topics.disputeOutcomes,
       key: dispute === null ? `${source}:${id}` : kafkaKey(dispute),
       ...(dispute === null ? {} : { disputeId: dispute.id }),
-      ...(answer.kind === 'refused' ? { code: answer.code, detail: answer.detail } : {}),
+      // Who changed the evidence is for whoever asked over HTTP.
+      ...(answer.kind === 'refused'
+        ? { code: answer.code, detail: answer.code === 'evidence_changed' ? codes[answer.code] : answer.detail }
+        : {}),
       first: answer.kind === 'accepted' ? 'accepted' : 'rejected',
     },
   );

@@ -5,7 +5,7 @@ import { priorities } from '#application/operations';
 import { takeUp } from '#application/steering';
 import type { WorkingSet } from '#application/working-set';
 import type { Code } from '#contracts/codes';
-import { accept, acknowledge, letPass, mayEdit, submit, type Dispute, type DisputeEvent } from '#domain/dispute/dispute';
+import { accept, acknowledge, letPass, mayDecide, submit, type Dispute, type DisputeEvent } from '#domain/dispute/dispute';
 import { answerFrom, isEmpty, type DraftChange } from '#domain/dispute/evidence';
 import { lint, type Finding } from '#domain/dispute/linter';
 import { err, ok, type Result } from '#domain/result';
@@ -21,7 +21,7 @@ export type DecidedOn = Result<null, DecisionRefusal>;
 
 /** Submits a version of the evidence, if it is the newest and nothing in it would be refused. The packet is kept as it goes out. */
 export function decideToSubmit(set: WorkingSet, dispute: Dispute, version: number, by: string, cause: Cause): DecidedOn {
-  const may = mayEdit(dispute);
+  const may = mayDecide(dispute, set.now);
   if (!may.ok) return may;
   const draft = set.disputes.draft(dispute.id);
   if (draft.version !== version) {

@@ -31,22 +31,20 @@ export function addStage(set: WorkingSet, dispute: Dispute, version: number): Op
       ({ kind, leaseUntil, state }) =>
         kind === 'evidence.stage' && state === 'open' && (leaseUntil === null || leaseUntil <= set.now),
     );
-  // Its key is spent once it was used: whatever is staged then is another call.
-  if (waiting !== undefined && waiting.tries === 0) {
-    return set.changeOperation(waiting.id, { key: stageKey(dispute, version), attempt: version });
-  }
+  if (waiting !== undefined) return set.changeOperation(waiting.id, { attempt: version });
   return set.addOperation({
     ...sent(dispute),
     kind: 'evidence.stage',
     target: dispute.id,
-    key: stageKey(dispute, version),
+    key: null,
     attempt: version,
     runAt: set.now,
     priority: priorities.poll,
   });
 }
 
-export const stageKey = ({ id }: Dispute, version: number) => `dispute:${id}:stage:${version}`;
+/** The key of one try. */
+export const stageKey = ({ id, tries }: Operation) => `evidence:${id}:${tries}`;
 
 /** Sends what was decided, behind whatever is being prepared for it. What was only staged need not be any more. */
 export function addDecision(set: WorkingSet, dispute: Dispute): Operation {

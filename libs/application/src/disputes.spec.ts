@@ -239,7 +239,33 @@ describe('An answer', () => {
     await redress.work();
     redress.bank.lose(booked.id);
     await redress.hearOf(booked);
-    expect(await submit({ version: better })).toBe('already_submitted');
+    expect(await submit({ version: better })).toBe('dispute_not_open');
+  });
+
+  it('written with a part of an appeal too early, and without it after all, goes out', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, {
+      appeal: { card: { reasonForFiling: 'Too early.' } },
+      uncategorizedText: 'The parcel came.',
+    });
+    await redress.work();
+    expect(booked.held.content.appeal).toBeUndefined();
+    expect(await redress.submit(dispute.id)).toBe('evidence_refused');
+    await redress.write(dispute.id, { appeal: null });
+    await redress.work();
+    expect(await redress.submit(dispute.id)).toBeNull();
+    await redress.work();
+    expect(booked.answers).toHaveLength(1);
+  });
+
+  it('is given to the provider to hold again when another stage begins', async () => {
+    const { booked, dispute } = await opened({ stage: 'inquiry' });
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.moveTo(booked.id, 'chargeback');
+    await redress.hearOf(booked);
+    await redress.work();
+    expect(booked.staged).toBe(2);
   });
 
   it('has one outcome for its command, and the same again for a repeat', async () => {

@@ -11,7 +11,7 @@ import { commandId, digestOf, evidenceFileId } from '#application/names';
 import type { WorkingSet } from '#application/working-set';
 import { codes, type Code } from '#contracts/codes';
 import type { Evidence as PublicEvidence } from '#contracts/evidence';
-import { mayEdit, type Dispute } from '#domain/dispute/dispute';
+import { mayDecide, type Dispute } from '#domain/dispute/dispute';
 import {
   addFile,
   edit,
@@ -150,7 +150,7 @@ function repeat(first: { readonly digest: string; readonly answer: string }, dig
 function apply(set: WorkingSet, { disputeId, seen }: EvidenceOrder, change: Change): EvidenceAnswer {
   const dispute = set.disputes.get(disputeId);
   if (dispute === undefined) return refuse('dispute_not_found', `There is no dispute ${disputeId}.`);
-  const may = mayEdit(dispute);
+  const may = mayDecide(dispute, set.now);
   if (!may.ok) return refuse(may.error.code, `${codes[may.error.code]} It is ${dispute.stage}, ${dispute.status}.`);
   if (!set.disputes.hasDraft(disputeId)) set.disputes.setDraft(emptyDraft(disputeId));
   const before = set.disputes.draft(disputeId);

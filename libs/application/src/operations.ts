@@ -125,7 +125,18 @@ export type Endpoint = Pick<Operation, 'account' | 'provider' | 'kind'>;
 export interface AccountLimits extends CallLimits {
   readonly account: string;
   readonly provider: string;
+  /** What its provider can be asked; everything, if not said. */
+  readonly kinds?: readonly OperationKind[];
 }
+
+/** What is asked of a provider that has no disputes. */
+export const refundKinds: readonly OperationKind[] = [
+  'refund.send',
+  'refund.find',
+  'refund.read',
+  'payment.read',
+  'refunds.list',
+];
 
 /** What an operation's requests met with, as far as it concerns the limiter. */
 export interface Met {

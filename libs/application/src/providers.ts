@@ -1,4 +1,4 @@
-import type { AccountLimits } from '#application/operations';
+import { refundKinds, type AccountLimits } from '#application/operations';
 import type { DisputeProvider } from '#domain/ports/dispute-provider';
 import type { ProviderNotices } from '#domain/ports/provider-notices';
 import type { RefundList } from '#domain/ports/refund-list';
@@ -27,7 +27,12 @@ export class Providers {
 
   /** How often each account may be called. */
   limits(): AccountLimits[] {
-    return [...this.refunds.values()].map(({ account, provider, limits }) => ({ account, provider, ...limits }));
+    return [...this.refunds.values()].map(({ account, provider, limits }) => ({
+      account,
+      provider,
+      ...limits,
+      ...(this.disputesOf(account, provider) === undefined ? { kinds: refundKinds } : {}),
+    }));
   }
 
   refundsOf(account: string, provider: string): RefundProvider | undefined {

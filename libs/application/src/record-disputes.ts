@@ -3,7 +3,7 @@
  * through the one decision; the operation ends or runs again in the same transaction.
  */
 import { addPaymentRead } from '#application/admission';
-import { addDisputeRead, decisionKey } from '#application/dispute-operations';
+import { addDisputeRead, addStage, decisionKey } from '#application/dispute-operations';
 import type { Cause, Want } from '#application/kept';
 import { disputeId, paymentName, warningId } from '#application/names';
 import { priorities, type Claimed, type Operation } from '#application/operations';
@@ -21,10 +21,11 @@ import {
   recordTaken,
   recordUnknown,
   type Dispute,
+  type DisputeAttention,
   type DisputeReport,
   type DisputeTerms,
 } from '#domain/dispute/dispute';
-import { answerFrom, edit, emptyDraft, staged } from '#domain/dispute/evidence';
+import { edit, emptyDraft, isEmpty, stageable, staged } from '#domain/dispute/evidence';
 import { proofOfCredit, type Credit } from '#domain/dispute/proof-of-credit';
 import { overdrawn, type Payment } from '#domain/payment/payment';
 import type { Refund } from '#domain/refund/refund';
@@ -205,14 +206,12 @@ export class RecordDisputes {
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
     if (answer.kind === 'unknown') return turn.later(answer.why);
     const dispute = set.disputes.kept(operation.disputeId ?? '');
-    if (answer.kind === 'refused') {
-      set.disputes.record(dispute.id, attentionTo(dispute, 'provider_refused', set.now), cause);
-      return turn.done(`${answer.code}: ${answer.detail}`);
-    }
+    // It stands in the history; what the linter says of the draft tells why before it is submitted.
+    if (answer.kind === 'refused') return turn.done(`${answer.code}: ${answer.detail}`);
     this.believe(set, dispute, (before) => recordReport(before, answer.report, this.terms), cause);
     if (answer.kind === 'taken') {
       const draft = set.disputes.draft(dispute.id);
-      const held = answerFrom(draft, dispute.stage === 'appeal');
+      const held = stageable(draft, dispute.stage === 'appeal');
       // Where the draft has changed since it went out, it stays unclear what else the provider holds, as it was said when that began.
       const isSame = draft.version === operation.attempt;
       const known = isSame ? staged(draft, operation.attempt, held, 'held') : draft;
@@ -288,6 +287,7 @@ export class RecordDisputes {
       const [draft, answered] = [set.disputes.draft(after.id), before.decision?.version ?? null];
       // The provider holds nothing for the new stage yet.
       set.disputes.setDraft({ ...draft, stagedVersion: 0 });
+      if (!isEmpty(draft) && mayEdit(after).ok) addStage(set, after, draft.version);
       const sent = answered === null ? undefined : set.disputes.packet(after.id, before.round, answered);
       if (sent?.submittedAt === null && after.submissions > before.submissions) {
         set.disputes.setPacket({ ...sent, submittedAt: set.now });
@@ -329,7 +329,7 @@ export class RecordDisputes {
     const takes = (dispute: Dispute | null) => dispute !== null && dispute.disputed + dispute.lost > 0n;
     const isForeign = payment.currency !== null && payment.currency !== after.currency;
     const now = set.disputes.kept(after.id);
-    if (now.attention !== null) return;
+    if (now.attention !== null && !givesWay.has(now.attention)) return;
     if (isForeign && takes(after) && !takes(before)) {
       set.disputes.record(after.id, attentionTo(now, 'foreign_currency', set.now), cause);
     } else if (overdrawn(payment) && !(overdrawn(was) && was.readAt !== null) && payment.readAt !== null) {
@@ -367,6 +367,9 @@ function lookAgainIn(dispute: Dispute, now: Date): number | null {
   // Just after the deadline the provider closes it.
   return leftMs > 72 * hour ? 4 * hour : leftMs > 0 ? Math.min(hour, leftMs + minute) : hour;
 }
+
+/** What is less than that a balance is not what it was believed to be. */
+const givesWay: ReadonlySet<DisputeAttention> = new Set(['provider_refused', 'answered_elsewhere', 'answer_due_again']);
 
 const isUnderWay = ({ leaseUntil }: Operation, now: Date) => leaseUntil !== null && leaseUntil > now;
 

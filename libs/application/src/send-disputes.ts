@@ -6,7 +6,7 @@ import { isBegunFirst, type Claimed, type Operation } from '#application/operati
 import type { DisputeAnswered } from '#application/record-disputes';
 import type { WorkingSet } from '#application/working-set';
 import { beginSend, mayEdit, recordRefusal, type Dispute } from '#domain/dispute/dispute';
-import { answerFrom, staged as markStaged, type Draft, type EvidenceFile, type Packet } from '#domain/dispute/evidence';
+import { stageable, staged as markStaged, type Draft, type EvidenceFile, type Packet } from '#domain/dispute/evidence';
 import type { DisputeProvider, EvidenceOrder } from '#domain/ports/dispute-provider';
 import type { CallContext } from '#domain/ports/refund-provider';
 
@@ -68,13 +68,12 @@ function whatToSend(set: WorkingSet, operation: Operation, dispute: Dispute): Dr
   }
 }
 
-/** The draft goes out as it stands now, under the key of that version. */
+/** The draft goes out as it stands now, under a key of its own each time: to hold the same twice does no harm. */
 function stagedNow(set: WorkingSet, operation: Operation, dispute: Dispute, evidence: Draft | Packet | null): Operation {
   if (evidence === null || !('staged' in evidence) || operation.kind !== 'evidence.stage') return operation;
   // From here on the provider may hold it.
-  set.disputes.setDraft(markStaged(evidence, evidence.version, answerFrom(evidence, dispute.stage === 'appeal'), 'unclear'));
-  if (evidence.version === operation.attempt) return operation;
-  return set.changeOperation(operation.id, { attempt: evidence.version, key: stageKey(dispute, evidence.version) });
+  set.disputes.setDraft(markStaged(evidence, evidence.version, stageable(evidence, dispute.stage === 'appeal'), 'unclear'));
+  return set.changeOperation(operation.id, { attempt: evidence.version, key: stageKey(operation) });
 }
 
 type DisputeKind = DisputeAnswered['kind'];
@@ -129,7 +128,7 @@ async function send(
 }
 
 function orderOf({ providerDisputeId, submissions, stage }: Dispute, evidence: Draft | Packet): EvidenceOrder {
-  const { content, files, emptied } = 'staged' in evidence ? answerFrom(evidence, stage === 'appeal') : evidence;
+  const { content, files, emptied } = 'staged' in evidence ? stageable(evidence, stage === 'appeal') : evidence;
   const there = files.flatMap(({ place, providerFileId }) => (providerFileId === null ? [] : [{ place, providerFileId }]));
   return { providerDisputeId, submissions, stage, content, files: there, emptied };
 }

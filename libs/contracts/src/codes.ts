@@ -54,6 +54,7 @@ export const codes = {
   deadline_passed: "The provider's deadline has passed.",
   already_submitted: 'The evidence of this stage has been submitted, or is on its way.',
   already_accepted: 'The dispute has been accepted, or is about to be.',
+  inquiry_not_acceptable: 'An inquiry cannot be accepted: answer it, let it pass, or refund the payment.',
   evidence_changed: 'The evidence has changed since the version that was looked at.',
   evidence_empty: 'There is no evidence to submit.',
   evidence_refused: 'The provider or the card network would refuse the evidence as it is.',
@@ -73,7 +74,7 @@ export const codes = {
   // The message cannot be read.
   not_json: 'The body is not JSON.',
   validation_failed: 'Some fields are missing, wrong or unknown.',
-  unsupported_media_type: 'The body must be application/json.',
+  unsupported_media_type: 'The body is of a media type that is not taken here.',
   body_too_large: 'The body is too large.',
   ...envelopeCodes,
 

@@ -29,9 +29,9 @@ export class PostgresOperations extends OperationQueue {
   }
 
   async limit(accounts: readonly AccountLimits[]): Promise<void> {
-    const limits = accounts.flatMap(({ account, provider, perSecond, perSecondAndEndpoint }) => [
+    const limits = accounts.flatMap(({ account, provider, perSecond, perSecondAndEndpoint, kinds = operationKinds }) => [
       { account, provider, kind: 'all', rate: perSecond },
-      ...operationKinds.map((kind) => ({ account, provider, kind, rate: perSecondAndEndpoint })),
+      ...kinds.map((kind) => ({ account, provider, kind, rate: perSecondAndEndpoint })),
     ]);
     await this.query(setLimits, [...columns(limits), limits.map(({ rate }) => rate)]);
   }

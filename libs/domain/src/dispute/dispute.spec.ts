@@ -49,6 +49,8 @@ const reinstatement = (amount = 10_000n, at = start): Movement => ({
   at,
 });
 
+const inEuro = (movement: Movement): Movement => ({ ...movement, currency: 'EUR' });
+
 function report(said: Partial<DisputeReport> = {}): DisputeReport {
   return {
     providerDisputeId: 'du_1',
@@ -220,10 +222,17 @@ describe('Money of a dispute', () => {
     { what: 'comes back with a win', movements: [withdrawal(), reinstatement()], status: 'won', money: 'reinstated', part: 0n },
     {
       what: 'is back though the rate of exchange has changed',
-      movements: [withdrawal(), reinstatement(9_910n)],
+      movements: [inEuro(withdrawal()), inEuro(reinstatement(9_910n))],
       status: 'won',
       money: 'reinstated',
       part: 0n,
+    },
+    {
+      what: 'comes back in part with a win',
+      movements: [withdrawal(), reinstatement(4_000n)],
+      status: 'won',
+      money: 'partly_reinstated',
+      part: 6_000n,
     },
     {
       what: 'comes back in part with a loss, where the bank accepts a credit',
@@ -308,6 +317,12 @@ describe('A decision', () => {
     }
     const accepted = decided(dispute, accept(dispute, { reason: null, by: 'ann' }, start));
     expect(submit(accepted, { version: 2, by: 'bob' }, start)).toMatchObject({ error: { code: 'already_accepted' } });
+  });
+
+  it('to accept is not for an inquiry, which would settle nothing', () => {
+    expect(accept(open(inquiry()), { reason: null, by: 'ann' }, start)).toMatchObject({
+      error: { code: 'inquiry_not_acceptable' },
+    });
   });
 
   it('to let it pass can be thought better of until the deadline', () => {

@@ -345,6 +345,7 @@ export type DisputeRefusal =
   | 'deadline_passed'
   | 'already_submitted'
   | 'already_accepted'
+  | 'inquiry_not_acceptable'
   | 'not_acknowledgeable';
 
 type Decided = Result<DisputeEvent[], { readonly code: DisputeRefusal }>;
@@ -352,14 +353,15 @@ type Decided = Result<DisputeEvent[], { readonly code: DisputeRefusal }>;
 /** Whether there is an answer to work on. */
 export function mayEdit(dispute: Dispute): Result<null, { readonly code: DisputeRefusal }> {
   if (dispute.status === 'unknown') return err({ code: 'dispute_not_answerable' });
+  if (dispute.status !== 'needs_response' && dispute.status !== 'under_review') return err({ code: 'dispute_not_open' });
   if (dispute.decision?.kind === 'submit') return err({ code: 'already_submitted' });
   if (dispute.decision?.kind === 'accept') return err({ code: 'already_accepted' });
   if (dispute.status === 'under_review') return err({ code: 'already_submitted' });
-  if (dispute.status !== 'needs_response') return err({ code: 'dispute_not_open' });
   return dispute.dueBy === null ? err({ code: 'dispute_not_answerable' }) : ok(null);
 }
 
-function mayDecide(dispute: Dispute, now: Date): Result<null, { readonly code: DisputeRefusal }> {
+/** Whether it can still be answered now. */
+export function mayDecide(dispute: Dispute, now: Date): Result<null, { readonly code: DisputeRefusal }> {
   const open = mayEdit(dispute);
   if (!open.ok) return open;
   return dispute.dueBy !== null && now >= dispute.dueBy ? err({ code: 'deadline_passed' }) : open;
@@ -373,9 +375,11 @@ export function submit(dispute: Dispute, how: { readonly version: number; readon
   return ok([{ type: 'silent', at, changes: { decision, nextAlarmAt: dispute.nextAlarmAt ?? dispute.decideBy } }]);
 }
 
+/** Only what has taken money can be given up: an inquiry that is not answered may become a chargeback. */
 export function accept(dispute: Dispute, how: { readonly reason: string | null; readonly by: string }, at: Date): Decided {
   const may = mayDecide(dispute, at);
   if (!may.ok) return may;
+  if (dispute.stage === 'inquiry') return err({ code: 'inquiry_not_acceptable' });
   const decision = { kind: 'accept', state: 'recorded', by: how.by, at, reason: how.reason, version: null } as const;
   return ok([{ type: 'silent', at, changes: { decision, nextAlarmAt: dispute.nextAlarmAt ?? dispute.decideBy } }]);
 }
@@ -428,20 +432,25 @@ export function remind(dispute: Dispute, terms: DisputeTerms, now: Date): Disput
 }
 
 /** How much of what a dispute is about is gone: a part of a whole, both in the currency of the movements. Null while nothing has moved. */
-export function takenShare({ movements, status }: Pick<Dispute, 'movements' | 'status'>): { part: bigint; whole: bigint } | null {
+export function takenShare({
+  movements,
+  status,
+  currency,
+}: Pick<Dispute, 'movements' | 'status' | 'currency'>): { part: bigint; whole: bigint } | null {
   const of = (kind: Movement['kind']) => movements.filter((movement) => movement.kind === kind);
   const sum = (some: readonly Movement[]) => some.reduce((total, { amount }) => total + amount, 0n);
   const [out, back] = [of('withdrawal'), of('reinstatement')];
   // Each time it is decided anew the whole of it may be withdrawn again.
   const whole = out.reduce((most, { amount }) => (amount > most ? amount : most), 0n);
   if (whole === 0n) return null;
-  // Given back at another rate of exchange, it is given back.
-  const isSettled = status === 'won' && back.length >= out.length;
+  // Exchanged on both ways, what is given back at a win is whole although it is not the same sum; much less is a part all the same.
+  const isExchanged = out.some((movement) => movement.currency !== currency);
+  const isSettled = status === 'won' && isExchanged && back.length >= out.length && sum(back) * 10n >= sum(out) * 9n;
   const left = isSettled ? 0n : sum(out) - sum(back);
   return { part: left <= 0n ? 0n : left > whole ? whole : left, whole };
 }
 
-function moneyOf(dispute: Pick<Dispute, 'movements' | 'status'>): DisputeMoney {
+function moneyOf(dispute: Pick<Dispute, 'movements' | 'status' | 'currency'>): DisputeMoney {
   const share = takenShare(dispute);
   if (share === null) return 'none';
   if (share.part === 0n) return 'reinstated';
@@ -453,7 +462,7 @@ function factsOf(report: DisputeReport, before: readonly Movement[]) {
   const { providerStatus, amount, currency, reason, networkReasonCode, network, refundable, dueBy, submissions, eligibilities } =
     report;
   const movements = known(before, report.movements);
-  const money = moneyOf({ movements, status: report.status });
+  const money = moneyOf({ movements, status: report.status, currency });
   const said = { providerStatus, amount, currency, reason, networkReasonCode, network, refundable, dueBy };
   return { ...said, submissions, eligibilities, movements, money, reportedAt: report.at };
 }
@@ -518,6 +527,10 @@ function whyAttention(dispute: Dispute, report: DisputeReport, isMoved: boolean,
 /** Attention that clear news answers; the rest is for a person to end. */
 function unended({ attention, decision }: Dispute, report: DisputeReport): DisputeAttention | null {
   if (attention === 'unknown_provider_status') return report.status === 'unknown' ? attention : null;
+  // What was refused or missed has been made good elsewhere, or by another try.
+  const isAnswered = report.status === 'under_review' || report.status === 'won';
+  if (attention === 'deadline_missed') return isAnswered ? null : attention;
+  if (attention === 'provider_refused') return report.status === 'needs_response' ? attention : null;
   if (attention === 'outcome_unknown') return decision === null || report.status !== 'needs_response' ? null : attention;
   return attention;
 }

@@ -223,13 +223,25 @@ export function answerFrom(draft: Draft, isAppeal: boolean): Answer {
   const { content, files } = draft;
   const present = namesIn({ content, files });
   const emptied = draft.staged.filter((name) => !present.includes(name));
-  if (!isAppeal) return { content, files, emptied };
+  // Even empty, a part of an appeal is refused where there is none.
+  if (!isAppeal) return { content, files, emptied: emptied.filter((name) => !isOfAppeal(name)) };
   return {
     content: content.appeal === undefined ? {} : { appeal: content.appeal },
     files: files.filter(({ place }) => place === 'appealSupportingFiles'),
-    emptied: emptied.filter((name) => name === 'appeal' || name === 'appealSupportingFiles'),
+    emptied: emptied.filter(isOfAppeal),
   };
 }
+
+/** What of a draft the provider is given to hold: what it takes now, and of documents those that it has. */
+export function stageable(draft: Draft, isAppeal: boolean): Answer {
+  const { content, files, emptied } = answerFrom(draft, isAppeal);
+  const there = files.filter(({ providerFileId }) => providerFileId !== null);
+  if (isAppeal) return { content, files: there, emptied };
+  const { appeal: _appeal, ...rest } = content;
+  return { content: rest, files: there.filter(({ place }) => !isOfAppeal(place)), emptied };
+}
+
+const isOfAppeal = (name: EvidenceName) => name === 'appeal' || name === 'appealSupportingFiles';
 
 /** The draft after an answer was given to the provider to hold; `unclear` when it may hold that or what it held before. */
 export function staged(draft: Draft, version: number, answer: Answer, outcome: 'held' | 'unclear'): Draft {
