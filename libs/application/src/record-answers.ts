@@ -4,7 +4,7 @@
  */
 import { addPaymentRead, addRefundRead, addSend, admitWaiting } from '#application/admission';
 import type { Book } from '#application/book';
-import type { Cause, KeptCall, PaymentName, ProviderDisputeName, ProviderRefundName, Want } from '#application/kept';
+import type { Cause, KeptCall, PaymentName, ProviderRefundName, Want } from '#application/kept';
 import type { WorkingSet } from '#application/working-set';
 import { discoveredId, isRefundId, paymentName } from '#application/names';
 import { priorities, readFirst, type Claimed } from '#application/operations';
@@ -61,7 +61,6 @@ export class RecordAnswers {
     const refunds: string[] = [];
     const providerRefunds: ProviderRefundName[] = [];
     const aboutDisputes = answers.filter(isAboutDispute);
-    const providerDisputes: ProviderDisputeName[] = [];
     let disputesOfPayments: Want['disputesOfPayments'];
     for (const answered of answers) {
       if (isAboutDispute(answered)) continue;
@@ -84,7 +83,6 @@ export class RecordAnswers {
         disputesOfPayments = answer.disputes === undefined ? (disputesOfPayments ?? 'disputed') : 'all';
         payments.push(name(answer.facts.name));
         aliases.push(...answer.facts.aliases.map(name));
-        providerDisputes.push(...(answer.disputes ?? []).map(({ providerDisputeId: id }) => ({ account, provider, id })));
         payments.push(...(answer.disputes ?? []).flatMap(({ payment }) => (payment === null ? [] : [name(payment)])));
         answer.refunds.forEach(want);
       } else if (kind === 'refund.read') {
@@ -98,24 +96,10 @@ export class RecordAnswers {
     }
     const operations = answers.map(({ claimed }) => claimed.operation.id);
     const ofPayments = disputesOfPayments === undefined ? {} : { disputesOfPayments };
-    const want: Want = {
-      payments,
-      aliases,
-      refunds,
-      providerRefunds,
-      operations,
-      waiting: true,
-      providerDisputes,
-      ...ofPayments,
-    };
+    const want: Want = { payments, aliases, refunds, providerRefunds, operations, waiting: true, ...ofPayments };
     if (aboutDisputes.length === 0) return want;
     const more = this.disputes.wantFor(aboutDisputes);
-    return {
-      ...want,
-      ...more,
-      payments: [...payments, ...(more.payments ?? [])],
-      providerDisputes: [...providerDisputes, ...(more.providerDisputes ?? [])],
-    };
+    return { ...want, ...more, payments: [...payments, ...(more.payments ?? [])] };
   }
 
   private recordOne(set: WorkingSet, answered: Answered): void {

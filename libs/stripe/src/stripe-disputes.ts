@@ -11,7 +11,7 @@ import {
   type WarningAnswer,
 } from '#domain/ports/dispute-provider';
 import type { CallContext } from '#domain/ports/refund-provider';
-import { idOf, inWords, proofOf, type Row } from './stripe-answers.js';
+import { inWords, proofOf, type Row } from './stripe-answers.js';
 import { entriesOf, isName, pageSize, StripeClient, Unreadable, type StripeAccount } from './stripe-client.js';
 import { disputeRefusals, foundDispute, foundWarning, uploadRefusals } from './stripe-dispute-answers.js';
 import { evidenceFor } from './stripe-evidence.js';
@@ -44,11 +44,8 @@ export class StripeDisputes extends DisputeProvider {
         limit: pageSize,
         ...(after === null ? {} : { starting_after: after }),
       });
-      // One that cannot be read must not keep all others from being seen.
-      const { entries, next } = entriesOf(page, (each) => foundDispute(each, call.now) ?? disputeIdIn(each));
-      const disputes = entries.filter((each) => typeof each !== 'string');
-      const unread = entries.filter((each) => typeof each === 'string');
-      return { kind: 'page', disputes, ...(unread.length === 0 ? {} : { unread }), next };
+      const { entries, next } = entriesOf(page, (each) => foundDispute(each, call.now));
+      return { kind: 'page', disputes: entries, next };
     });
     return answer.kind === 'absent' ? { kind: 'unread', why: 'the list was not found' } : answer;
   }
@@ -164,9 +161,6 @@ export class StripeDisputes extends DisputeProvider {
 
 type NotTaken = Extract<UploadAnswer, { kind: 'refused' | 'unknown' | 'later' | 'parked' }>;
 type Awaited = Pick<EvidenceOrder, 'providerDisputeId' | 'stage'> & Partial<Pick<EvidenceOrder, 'submissions'>>;
-
-/** The id of what is a dispute, whatever else it has in it. */
-const disputeIdIn = (each: unknown) => ((each as { object?: unknown } | null)?.object === 'dispute' ? idOf(each) : null);
 
 const noDispute: DisputeSendAnswer = { kind: 'refused', code: 'dispute_not_found', detail: 'Stripe has no such dispute.' };
 const options = (key: string) => ({ idempotencyKey: key, maxNetworkRetries: 0 });

@@ -34,8 +34,6 @@ export type DisputeAttention =
   | 'provider_refused'
   | 'outcome_unknown'
   | 'operation_parked'
-  /** What was decided has not got to the provider: its deadline is near, or it is over. */
-  | 'answer_not_out'
   | 'deadline_missed';
 
 /** A movement on our balance at the provider, in the currency of settlement. The direction is in the word. */
@@ -270,7 +268,7 @@ export function recordReport(dispute: Dispute, report: DisputeReport, terms: Dis
   const movements = known(dispute.movements, report.movements);
   const round = isAskedAgain ? newRound(dispute, report) : {};
   const facts: Changes = { ...factsOf(report, movements), stage, status: report.status, ...round };
-  const isOtherDeadline = isAskedAgain || report.dueBy?.getTime() !== dispute.dueBy?.getTime() || !isAwaited(dispute);
+  const isOtherDeadline = isAskedAgain || report.dueBy?.getTime() !== dispute.dueBy?.getTime();
   const deadline = isOtherDeadline ? { alarms: 0, ...deadlineOf(report, 0, terms) } : {};
   const changes: Changes = { ...facts, ...deadline, attention: unended(dispute, report) };
 
@@ -323,10 +321,10 @@ export function recordOvertaken(
 
 /** A definite no to what we sent: nothing has changed there, and it is for a person to decide anew. The no is kept under the key. */
 export function recordRefusal(dispute: Dispute, at: Date): DisputeEvent[] {
-  const { decision, attempt, nextAlarmAt, dueBy } = dispute;
-  if (decision === null || decision.state === 'done') return [];
-  const undone: Changes = { decision: null, attempt: attempt + 1, nextAlarmAt: nextAlarmAt ?? dueBy };
-  return [{ type: 'attention_needed', at, changes: { ...undone, attention: 'provider_refused' } }];
+  return [
+    { type: 'silent', at, changes: { decision: null, attempt: dispute.attempt + 1 } },
+    ...attentionTo(dispute, 'provider_refused', at),
+  ];
 }
 
 /** A send has begun; it is committed before the provider hears of it. */
@@ -377,7 +375,7 @@ export function submit(dispute: Dispute, how: { readonly version: number; readon
   const may = mayDecide(dispute, at);
   if (!may.ok) return may;
   const decision = { kind: 'submit', state: 'recorded', by: how.by, at, reason: null, version: how.version } as const;
-  return ok([{ type: 'silent', at, changes: { decision, nextAlarmAt: dispute.nextAlarmAt ?? dispute.dueBy } }]);
+  return ok([{ type: 'silent', at, changes: { decision, nextAlarmAt: dispute.nextAlarmAt ?? dispute.decideBy } }]);
 }
 
 /** Only what has taken money can be given up: an inquiry that is not answered may become a chargeback. */
@@ -386,7 +384,7 @@ export function accept(dispute: Dispute, how: { readonly reason: string | null; 
   if (!may.ok) return may;
   if (dispute.stage === 'inquiry') return err({ code: 'inquiry_not_acceptable' });
   const decision = { kind: 'accept', state: 'recorded', by: how.by, at, reason: how.reason, version: null } as const;
-  return ok([{ type: 'silent', at, changes: { decision, nextAlarmAt: dispute.nextAlarmAt ?? dispute.dueBy } }]);
+  return ok([{ type: 'silent', at, changes: { decision, nextAlarmAt: dispute.nextAlarmAt ?? dispute.decideBy } }]);
 }
 
 /** Nothing is sent: only that somebody decided so. Until the deadline it can be answered after all. */
@@ -416,8 +414,7 @@ export function unpark(dispute: Dispute, at: Date): DisputeEvent[] {
 
 /** Whether an answer is still due that nobody has settled; one that is on its way is not settled. */
 export function isAwaited({ status, dueBy, decision }: Dispute): boolean {
-  // What nobody understands may wait for an answer as well.
-  return (status === 'needs_response' || status === 'unknown') && dueBy !== null && decision?.state !== 'done';
+  return status === 'needs_response' && dueBy !== null && decision?.state !== 'done';
 }
 
 /** Whether our own deadline has come and nothing was decided: the moment for a policy, or else for an alarm. */
@@ -425,7 +422,7 @@ export function isUndecidedAt(dispute: Dispute, now: Date): boolean {
   return isAwaited(dispute) && dispute.decision === null && dispute.decideBy !== null && now >= dispute.decideBy;
 }
 
-/** The reminders that have become due, as one event: before our deadline, at it, and at the provider's while nothing has got there. */
+/** The reminders that have become due, as one event; the last of them says that our deadline was missed. */
 export function remind(dispute: Dispute, terms: DisputeTerms, now: Date): DisputeEvent[] {
   const { dueBy, decision, nextAlarmAt } = dispute;
   if (nextAlarmAt === null || nextAlarmAt > now) return [];
@@ -433,14 +430,7 @@ export function remind(dispute: Dispute, terms: DisputeTerms, now: Date): Disput
   const alarms = times.filter((time) => time <= now.getTime()).length;
   const next = times[alarms];
   const changes = { alarms, nextAlarmAt: next === undefined ? null : new Date(next) };
-  const isOurs = dispute.decideBy !== null && now >= dispute.decideBy;
-  if (!isOurs) return [{ type: 'deadline_approaching', at: now, changes }];
-  const isOver = dueBy !== null && now >= dueBy;
-  if (decision !== null && !isOver) {
-    return [{ type: 'deadline_approaching', at: now, changes }, ...attentionTo(dispute, 'answer_not_out', now)];
-  }
-  // Told when our own deadline passed, it is not told again when the provider's does.
-  if (isOver && dispute.attention === 'deadline_missed') return [{ type: 'silent', at: now, changes }];
+  if (next !== undefined || decision !== null) return [{ type: 'deadline_approaching', at: now, changes }];
   return [{ type: 'deadline_missed', at: now, changes }, ...attentionTo(dispute, 'deadline_missed', now)];
 }
 
@@ -495,11 +485,7 @@ function answerSeen(dispute: Dispute, report: DisputeReport, isAskedAgain: boole
   const { decision } = dispute;
   const isOurs = decision !== null && (decision.state === 'sending' || decision.state === 'outcome_unknown');
   if (report.submissions > dispute.submissions) {
-    const isManual = report.submittedBy === null || report.submittedBy === 'manual';
-    if (isOurs && isManual && decision.kind === 'submit') return done(decision, report.at);
-    // The one answer of this round is known to be ours; only its count was not seen before.
-    const isCounted = report.submissions <= dispute.submissionsBefore + 1;
-    if (decision?.kind === 'submit' && decision.state === 'done' && decision.version !== null && isCounted) return [];
+    if (isOurs && decision.kind === 'submit') return done(decision, report.at);
     return [{ type: 'evidence_submitted', at: report.at, changes: { decision: elsewhere(report, report.at) } }];
   }
   return isOurs && !isAskedAgain && decision.kind === 'accept' && report.status === 'lost' ? done(decision, report.at) : [];
@@ -537,15 +523,8 @@ function whyAttention(dispute: Dispute, report: DisputeReport, isMoved: boolean,
   if (dispute.status === 'won' && report.status === 'lost') return 'decision_reversed';
   if (isAskedAgain && !isMoved) return 'answer_due_again';
   const isOurs = dispute.decision?.state === 'sending' || dispute.decision?.state === 'outcome_unknown';
-  const isManual = report.submittedBy === null || report.submittedBy === 'manual';
-  const { decision } = dispute;
-  const isCounted =
-    decision?.state === 'done' && decision.version !== null && report.submissions <= dispute.submissionsBefore + 1;
-  const isElsewhere = report.submissions > dispute.submissions && !isAskedAgain && !(isOurs && isManual) && !isCounted;
-  if (isElsewhere && decision !== null) return 'answered_elsewhere';
-  const isGivenUp = decision?.kind === 'accept' && report.status === 'lost';
-  const isUndone = decision !== null && decision.state !== 'done' && report.submissions <= dispute.submissions;
-  return isUndone && ends.has(report.status) && !isGivenUp ? 'answer_not_out' : null;
+  const isElsewhere = report.submissions > dispute.submissions && !isAskedAgain && !isOurs;
+  return isElsewhere && dispute.decision !== null ? 'answered_elsewhere' : null;
 }
 
 /** Attention that clear news answers; the rest is for a person to end. */
@@ -553,7 +532,7 @@ function unended({ attention, decision }: Dispute, report: DisputeReport): Dispu
   if (attention === 'unknown_provider_status') return report.status === 'unknown' ? attention : null;
   // What was refused or missed has been made good elsewhere, or by another try.
   const isAnswered = report.status === 'under_review' || report.status === 'won';
-  if (attention === 'deadline_missed' || attention === 'answer_not_out') return isAnswered ? null : attention;
+  if (attention === 'deadline_missed') return isAnswered ? null : attention;
   if (attention === 'provider_refused') return report.status === 'needs_response' ? attention : null;
   if (attention === 'outcome_unknown') return decision === null || report.status !== 'needs_response' ? null : attention;
   return attention;
@@ -568,25 +547,18 @@ function deadlineOf(report: DisputeReport, alarms: number, terms: DisputeTerms) 
   };
 }
 
-/** When to remind, the soonest first; the last ones are our deadline itself, and the provider's. */
+/** When to remind, the soonest first; the last one is our deadline itself. */
 function alarmTimes(dueBy: Date | null, { marginMs, remindersMs }: DisputeTerms): number[] {
   if (dueBy === null) return [];
   const decideBy = dueBy.getTime() - marginMs;
   return [...remindersMs]
     .sort((a, b) => b - a)
     .map((ms) => decideBy - ms)
-    .concat(decideBy, dueBy.getTime());
+    .concat(decideBy);
 }
 
 function isSame(dispute: Dispute, changes: Changes): boolean {
   const { reportedAt: _, ...facts } = changes;
-  return Object.entries(facts).every(([name, value]) => inWords(value) === inWords(dispute[name as keyof Dispute]));
+  const text = (value: unknown) => JSON.stringify(value, (_key, each: unknown) => (typeof each === 'bigint' ? `${each}n` : each));
+  return Object.entries(facts).every(([name, value]) => text(value) === text(dispute[name as keyof Dispute]));
 }
-
-/** As text that does not depend on the order of keys: a database may give them back in another one. */
-const inWords = (value: unknown): string | undefined =>
-  JSON.stringify(value, (_, part: unknown) => {
-    if (typeof part === 'bigint') return `${part}n`;
-    if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
-    return Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)));
-  });

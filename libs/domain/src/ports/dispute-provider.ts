@@ -17,15 +17,7 @@ export type DisputeAnswer =
 
 export type DisputesAnswer =
   /** `next`: where the following page begins; null at the end. */
-  | {
-      readonly kind: 'page';
-      readonly disputes: readonly DisputeReport[];
-      /** Ids of those that could not be read in the list. */
-      readonly unread?: readonly string[];
-      readonly next: string | null;
-    }
-  | Unread
-  | NoAnswer;
+  { readonly kind: 'page'; readonly disputes: readonly DisputeReport[]; readonly next: string | null } | Unread | NoAnswer;
 
 /** A bank's early warning as it is read. */
 export interface WarningReport {
