@@ -4,6 +4,7 @@ import { Book } from '#application/book';
 import { HandleDeliveries } from '#application/deliveries';
 import { DisputeCommands } from '#application/dispute-commands';
 import { addStage } from '#application/dispute-operations';
+import { EvidenceDesk } from '#application/evidence-desk';
 import type { LogEntry } from '#application/event-log';
 import { commandId } from '#application/names';
 import { isOpen, OperationQueue } from '#application/operations';
@@ -236,6 +237,16 @@ export class RedressInMemory {
     });
   }
 
+  /** Adds a document to the evidence of a dispute, as its receipt. */
+  async attach(disputeId: string, name: string): Promise<void> {
+    const bytes = Buffer.from(name);
+    const file = { place: 'receipt', name, type: 'application/pdf', size: bytes.length, pages: 1, digest: name, bytes } as const;
+    const key = `f-${++this.keys}`;
+    const order = { account: 'default', disputeId, source: 'ann', key, isOwnKey: true, seen: null, correlationId: null };
+    const answer = await new EvidenceDesk(this.stores.book).addFile(file, order);
+    assert(answer.kind === 'accepted');
+  }
+
   /** A command about a dispute, as over Kafka; the code it was refused with, or null. */
   async decideOn(type: DisputeCommandType, body: object, { key, source = 'shop' }: Sent = {}): Promise<string | null> {
     const id = key ?? `c-${++this.keys}`;
@@ -313,6 +324,13 @@ export class RedressInMemory {
       const standing = (status: Refund['status']) => refunds.filter((refund) => refund.status === status).length;
       assert.equal(payment.waiting, standing('requested'));
       assert.equal(payment.unknown, standing('outcome_unknown'));
+
+      const disputes = this.stores.disputes.disputes.all().filter(({ paymentKey }) => paymentKey === payment.key);
+      const taken = (what: 'disputed' | 'lost') => disputes.reduce((sum, dispute) => sum + dispute[what], 0n);
+      assert.equal(payment.disputed, taken('disputed'), 'disputed is the sum over disputes');
+      assert.equal(payment.lost, taken('lost'), 'lost is the sum over disputes');
+      const open = disputes.filter(({ status }) => ['needs_response', 'under_review', 'unknown'].includes(status));
+      assert.equal(payment.inquiries, open.filter(({ stage }) => stage === 'inquiry').length);
     }
     for (const refund of this.all()) {
       const told = entries.filter(({ subject, topic }) => subject === refund.id && topic === topics.refundEvents);

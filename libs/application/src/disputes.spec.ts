@@ -57,6 +57,28 @@ describe('A dispute', () => {
     expect(redress.dispositions()).toEqual(['applied', 'applied']);
   });
 
+  it('that cannot be read in a list is read by itself, and keeps no other from being seen', async () => {
+    await redress.process().beginSweeps();
+    redress.provider.pay('pi_2', hundred);
+    const [broken, sound] = [redress.bank.open('pi_1', hundred), redress.bank.open('pi_2', hundred)];
+    redress.bank.unreadable.add(broken.id);
+    await redress.workFor(16 * minute);
+    for (const { id } of [broken, sound]) expect(redress.dispute(id).status).toBe('needs_response');
+  });
+
+  it('that a sweep or a payment shows while its own reading is open is one dispute', async () => {
+    await redress.process().beginSweeps();
+    await redress.refund('pi_1', 100);
+    await redress.work();
+    redress.bank.nextReads('failed');
+    const booked = redress.bank.open('pi_1', hundred);
+    await redress.notice('a', { about: 'dispute', providerDisputeId: booked.id, payment: 'pi_1' });
+    await redress.work();
+    await redress.workFor(17 * minute, 60);
+    expect(redress.failures).toEqual([]);
+    expect(redress.dispute(booked.id)).toMatchObject({ status: 'needs_response', disputed: 10_000n });
+  });
+
   it('in another currency leaves nothing available, and a person is told', async () => {
     const { dispute } = await opened({}, { amount: 4_000n, currency: 'EUR' });
     await redress.work();
@@ -197,6 +219,67 @@ describe('An answer', () => {
     await redress.work();
     expect(booked.answers).toHaveLength(1);
     expect(redress.dispute(booked.id).decision).toMatchObject({ by: 'smart_disputes', version: null });
+  });
+
+  it('is not held up by a document whose upload fails under its key', async () => {
+    const { booked, dispute } = await opened();
+    redress.bank.nextSends('failed');
+    await redress.attach(dispute.id, 'receipt.pdf');
+    await redress.submit(dispute.id);
+    await redress.workFor(30 * minute, 200);
+    expect(redress.bank.files.map(({ name }) => name)).toEqual(['receipt.pdf']);
+    expect(booked.answers).toMatchObject([{ files: [{ place: 'receipt' }] }]);
+  });
+
+  it('has each document with the provider as soon as it is there, also behind what was written before', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.attach(dispute.id, 'receipt.pdf');
+    await redress.work();
+    expect(booked.held).toMatchObject({ content: { uncategorizedText: 'The parcel came.' }, files: [{ place: 'receipt' }] });
+  });
+
+  it('waits while nobody knows what the provider says of the dispute, and goes out when that is over', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.becomes(booked.id, 'unknown', 'on_the_moon');
+    await redress.submit(dispute.id);
+    await redress.hearOf(booked);
+    await redress.workFor(hour, 60);
+    expect(redress.dispute(booked.id)).toMatchObject({ attention: 'unknown_provider_status', decision: { kind: 'submit' } });
+    expect(booked.answers).toHaveLength(0);
+    redress.bank.becomes(booked.id, 'needs_response');
+    await redress.workFor(hour, 60);
+    expect(booked.answers.map(({ key }) => key === null)).toEqual([false]);
+    expect(redress.dispute(booked.id)).toMatchObject({ attention: null, decision: { by: 'shop', state: 'done' } });
+  });
+
+  it('of a colleague, given while our look led nowhere, is theirs', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextLooks('failed', 'failed');
+    await redress.submit(dispute.id);
+    await redress.work();
+    redress.bank.answerElsewhere(booked.id);
+    await redress.workFor(minute);
+    expect(redress.dispute(booked.id)).toMatchObject({ attention: 'answered_elsewhere', decision: { version: null } });
+  });
+
+  it('that cannot get out is told when our deadline comes, and again when the dispute is lost', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextSends(...Array.from<DisputeFate>({ length: 5_000 }).fill('call_lost'));
+    await redress.submit(dispute.id);
+    await redress.workFor(7 * day + hour, 300);
+    expect(redress.dispute(booked.id)).toMatchObject({ attention: 'answer_not_out', decision: { state: 'outcome_unknown' } });
+    redress.bank.lose(booked.id);
+    await redress.workFor(day, 100);
+    expect(booked.answers).toHaveLength(0);
+    expect(redress.dispute(booked.id)).toMatchObject({ status: 'lost', attention: 'answer_not_out' });
+    expect(redress.toldOf(dispute.id)).toContain('attention_needed');
   });
 
   it('to an inquiry that has become a chargeback meanwhile is not spent on that', async () => {

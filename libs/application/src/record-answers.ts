@@ -4,9 +4,9 @@
  */
 import { addPaymentRead, addRefundRead, addSend, admitWaiting } from '#application/admission';
 import type { Book } from '#application/book';
-import type { Cause, KeptCall, PaymentName, ProviderRefundName, Want } from '#application/kept';
+import type { Cause, KeptCall, PaymentName, ProviderDisputeName, ProviderRefundName, Want } from '#application/kept';
 import type { WorkingSet } from '#application/working-set';
-import { discoveredId, isRefundId, paymentName } from '#application/names';
+import { discoveredId, disputeId, isRefundId, paymentName } from '#application/names';
 import { priorities, readFirst, type Claimed } from '#application/operations';
 import { RecordDisputes, type DisputeAnswered } from '#application/record-disputes';
 import { askAPerson, triesBeforeAPersonLooks, Turn } from '#application/turn';
@@ -61,6 +61,8 @@ export class RecordAnswers {
     const refunds: string[] = [];
     const providerRefunds: ProviderRefundName[] = [];
     const aboutDisputes = answers.filter(isAboutDispute);
+    const providerDisputes: ProviderDisputeName[] = [];
+    const evidence: string[] = [];
     let disputesOfPayments: Want['disputesOfPayments'];
     for (const answered of answers) {
       if (isAboutDispute(answered)) continue;
@@ -83,6 +85,10 @@ export class RecordAnswers {
         disputesOfPayments = answer.disputes === undefined ? (disputesOfPayments ?? 'disputed') : 'all';
         payments.push(name(answer.facts.name));
         aliases.push(...answer.facts.aliases.map(name));
+        for (const { providerDisputeId: id } of answer.disputes ?? []) {
+          providerDisputes.push({ account, provider, id });
+          evidence.push(disputeId(account, provider, id));
+        }
         payments.push(...(answer.disputes ?? []).flatMap(({ payment }) => (payment === null ? [] : [name(payment)])));
         answer.refunds.forEach(want);
       } else if (kind === 'refund.read') {
@@ -96,10 +102,26 @@ export class RecordAnswers {
     }
     const operations = answers.map(({ claimed }) => claimed.operation.id);
     const ofPayments = disputesOfPayments === undefined ? {} : { disputesOfPayments };
-    const want: Want = { payments, aliases, refunds, providerRefunds, operations, waiting: true, ...ofPayments };
+    const want: Want = {
+      payments,
+      aliases,
+      refunds,
+      providerRefunds,
+      operations,
+      waiting: true,
+      providerDisputes,
+      evidence,
+      ...ofPayments,
+    };
     if (aboutDisputes.length === 0) return want;
     const more = this.disputes.wantFor(aboutDisputes);
-    return { ...want, ...more, payments: [...payments, ...(more.payments ?? [])] };
+    return {
+      ...want,
+      ...more,
+      payments: [...payments, ...(more.payments ?? [])],
+      providerDisputes: [...providerDisputes, ...(more.providerDisputes ?? [])],
+      evidence: [...evidence, ...(more.evidence ?? [])],
+    };
   }
 
   private recordOne(set: WorkingSet, answered: Answered): void {

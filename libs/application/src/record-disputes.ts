@@ -4,7 +4,7 @@
  */
 import { addPaymentRead } from '#application/admission';
 import { addDisputeRead, addStage, decisionKey } from '#application/dispute-operations';
-import type { Cause, Want } from '#application/kept';
+import type { Cause, ProviderDisputeName, Want } from '#application/kept';
 import { disputeId, paymentName, warningId } from '#application/names';
 import { priorities, type Claimed, type Operation } from '#application/operations';
 import type { Providers } from '#application/providers';
@@ -12,7 +12,6 @@ import { triesBeforeAPersonLooks, type Turn } from '#application/turn';
 import type { WorkingSet } from '#application/working-set';
 import {
   attentionTo,
-  isAwaited,
   mayEdit,
   opened,
   recordOvertaken,
@@ -22,6 +21,7 @@ import {
   recordUnknown,
   type Dispute,
   type DisputeAttention,
+  type DisputeStatus,
   type DisputeReport,
   type DisputeTerms,
 } from '#domain/dispute/dispute';
@@ -54,6 +54,8 @@ export class RecordDisputes {
   /** What recording these needs to see. */
   wantFor(answers: readonly (DisputeAnswered & { readonly claimed: Claimed })[]): Want {
     const disputes = new Set<string>();
+    // With these come the readings that are open already.
+    const providerDisputes: ProviderDisputeName[] = [];
     const payments = new Map<string, ReturnType<typeof paymentName>>();
     const warnings = new Map<string, { account: string; provider: string; id: string }>();
     for (const answered of answers) {
@@ -62,8 +64,13 @@ export class RecordDisputes {
       const { answer } = answered;
       if (answered.kind === 'dispute.read') disputes.add(disputeId(account, provider, target));
       if (answered.kind === 'warning.read') warnings.set(`${account}:${provider}:${target}`, { account, provider, id: target });
+      if (answered.kind === 'dispute.read') providerDisputes.push({ account, provider, id: target });
+      if (answer.kind === 'page') providerDisputes.push(...answer.unread.map((id) => ({ account, provider, id })));
       const reports = 'report' in answer ? [answer.report] : answer.kind === 'page' ? answer.disputes : [];
-      for (const { providerDisputeId } of reports) disputes.add(disputeId(account, provider, providerDisputeId));
+      for (const { providerDisputeId: id } of reports) {
+        disputes.add(disputeId(account, provider, id));
+        providerDisputes.push({ account, provider, id });
+      }
       const named = [...reports, ...('warning' in answer ? [answer.warning] : [])].flatMap(({ payment }) => payment ?? []);
       for (const name of named)
         payments.set(`${account}:${provider}:${name}`, paymentName(this.providers, account, provider, name));
@@ -71,6 +78,7 @@ export class RecordDisputes {
     const ids = [...disputes];
     return {
       disputes: ids,
+      providerDisputes,
       evidence: ids,
       payments: [...payments.values()],
       warnings: [...warnings.values()],
@@ -155,7 +163,12 @@ export class RecordDisputes {
     const { operation, cause } = turn;
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
     if (answer.kind === 'unread') return turn.unread(answer.why);
-    for (const report of answer.disputes) this.take(set, operation.account, operation.provider, report, cause);
+    const { account, provider } = operation;
+    for (const report of answer.disputes) this.take(set, account, provider, report, cause);
+    for (const providerDisputeId of answer.unread) {
+      const read = { account, provider, providerDisputeId, disputeId: null, paymentKey: null };
+      addDisputeRead(set, read, set.now, priorities.noticeRead);
+    }
     turn.swept(answer.next);
   }
 
@@ -191,10 +204,19 @@ export class RecordDisputes {
   private uploaded(set: WorkingSet, turn: Turn, answer: UploadAnswer): void {
     const { operation, cause } = turn;
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
-    if (answer.kind === 'unknown') return turn.later(answer.why);
     const dispute = set.disputes.kept(operation.disputeId ?? '');
+    if (answer.kind === 'unknown') {
+      // An error that is kept under a key would hold up the answer behind it; a document that is there twice does no harm.
+      if (operation.tries % looksBeforeANewKey === 0)
+        turn.carryOn({ key: `evidence:${operation.target}:${operation.tries}`, attempt: 1 });
+      if (operation.tries >= triesBeforeAPersonLooks && dispute.attention === null) {
+        set.disputes.record(dispute.id, attentionTo(dispute, 'outcome_unknown', set.now), cause);
+      }
+      return turn.later(answer.why);
+    }
     if (answer.kind === 'uploaded') {
       set.disputes.uploaded(dispute.id, operation.target, answer.providerFileId);
+      if (mayEdit(dispute).ok) addStage(set, dispute, set.disputes.draft(dispute.id).version);
       return turn.done('uploaded');
     }
     set.disputes.record(dispute.id, attentionTo(dispute, 'provider_refused', set.now), cause);
@@ -204,7 +226,7 @@ export class RecordDisputes {
   private staged(set: WorkingSet, turn: Turn, answer: DisputeSendAnswer): void {
     const { operation, cause } = turn;
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
-    if (answer.kind === 'unknown') return turn.later(answer.why);
+    if (answer.kind === 'unknown' || answer.kind === 'unsent') return turn.later(answer.why);
     const dispute = set.disputes.kept(operation.disputeId ?? '');
     // It stands in the history; what the linter says of the draft tells why before it is submitted.
     if (answer.kind === 'refused') return turn.done(`${answer.code}: ${answer.detail}`);
@@ -228,7 +250,8 @@ export class RecordDisputes {
     const dispute = set.disputes.kept(operation.disputeId ?? '');
     const isCurrent = decisionKey(dispute) === operation.key;
     if (answer.kind === 'taken' || answer.kind === 'overtaken') {
-      const neverLeft = operation.tries <= 1;
+      // What a limiter turned away has not begun the life of its key.
+      const neverLeft = operation.firstSentAt?.getTime() === operation.lastSentAt?.getTime();
       this.believe(
         set,
         dispute,
@@ -243,8 +266,9 @@ export class RecordDisputes {
       return turn.done(answer.kind);
     }
     if (!isCurrent) return turn.done('its decision is over');
+    if (answer.kind === 'unsent') return turn.unsent(answer.why);
     if (answer.kind === 'refused') {
-      set.disputes.record(dispute.id, recordRefusal(dispute, set.now), cause);
+      if (turn.held) set.disputes.record(dispute.id, recordRefusal(dispute, set.now), cause);
       return turn.done(`${answer.code}: ${answer.detail}`);
     }
     this.unknown(set, turn, dispute, answer.why);
@@ -311,7 +335,7 @@ export class RecordDisputes {
       if (operation.lane === null || isUnderWay(operation, set.now)) continue;
       const isDecision = operation.kind === 'dispute.submit' || operation.kind === 'dispute.accept';
       const isOver = isDecision
-        ? operation.key !== decisionKey(dispute) || !isAwaited(dispute)
+        ? operation.key !== decisionKey(dispute) || isSettled.has(dispute.status)
         : operation.kind === 'evidence.stage' && !mayEdit(dispute).ok;
       if (isOver)
         set.changeOperation(operation.id, {
@@ -361,12 +385,16 @@ function creditOf({ providerRefundId, status, amount, currency, createdAt: at, b
 
 /** When an open dispute is read again in case a webhook is lost: the more often the nearer its deadline. The sweep sees what changes later. */
 function lookAgainIn(dispute: Dispute, now: Date): number | null {
-  if (dispute.status === 'under_review' || dispute.status === 'unknown') return 12 * hour;
-  if (dispute.status !== 'needs_response') return null;
+  if (dispute.status === 'under_review') return 12 * hour;
+  if (dispute.status !== 'needs_response' && dispute.status !== 'unknown') return null;
   const leftMs = dispute.dueBy === null ? Number.POSITIVE_INFINITY : dispute.dueBy.getTime() - now.getTime();
   // Just after the deadline the provider closes it.
-  return leftMs > 72 * hour ? 4 * hour : leftMs > 0 ? Math.min(hour, leftMs + minute) : hour;
+  if (leftMs > 0) return leftMs > 72 * hour ? 4 * hour : Math.min(hour, leftMs + minute);
+  return dispute.status === 'unknown' ? 12 * hour : hour;
 }
+
+/** Nothing is to be sent about it any more. */
+const isSettled: ReadonlySet<DisputeStatus> = new Set(['under_review', 'won', 'lost', 'closed', 'prevented']);
 
 /** What is less than that a balance is not what it was believed to be. */
 const givesWay: ReadonlySet<DisputeAttention> = new Set(['provider_refused', 'answered_elsewhere', 'answer_due_again']);

@@ -97,6 +97,7 @@ export function foundDispute(value: unknown, at: Date): DisputeReport | null {
     dueBy: timeOf(details['due_by']),
     submissions,
     submittedBy: details['submission_method'] === 'not_submitted' ? null : textOf(details['submission_method']),
+    submittedLate: details['past_due'] === true,
     eligibilities: eligibilitiesOf(dispute['enhanced_eligibility_types'], details['enhanced_eligibility']),
     movements,
     openedAt,
@@ -106,7 +107,9 @@ export function foundDispute(value: unknown, at: Date): DisputeReport | null {
 
 function stageOf({ stage }: Meaning, caseType: unknown): DisputeStage | null {
   if (stage !== 'case' && stage !== 'ended') return stage;
-  return caseTypes.get(caseType) ?? (stage === 'case' ? 'chargeback' : null);
+  const said = caseTypes.get(caseType);
+  // An inquiry has statuses of its own: under another one it has become more, whatever the type of the case still says.
+  return said === undefined || said === 'inquiry' ? (stage === 'case' ? 'chargeback' : null) : said;
 }
 
 /**

@@ -67,6 +67,7 @@ function report(said: Partial<DisputeReport> = {}): DisputeReport {
     dueBy: after(8 * day),
     submissions: 0,
     submittedBy: null,
+    submittedLate: false,
     eligibilities: [],
     movements: [withdrawal()],
     openedAt: start,
@@ -351,6 +352,25 @@ describe('A decision', () => {
     });
   });
 
+  it('whose send was lost before Smart Disputes answered is theirs', () => {
+    const unknown = recordUnknown(sending(open()), false, after(hour)).reduce(evolve, sending(open()));
+    const seen = report({ status: 'under_review', submissions: 1, submittedBy: 'smart_disputes', at: after(2 * hour) });
+    expect(hear(unknown, seen).dispute).toMatchObject({ attention: 'answered_elsewhere', decision: { version: null } });
+  });
+
+  it('is ours although a reading that was asked meanwhile has not seen it, whichever comes first', () => {
+    const taken = report({ status: 'under_review', submissions: 1, submittedBy: 'manual', at: after(2 * hour) });
+    const meanwhile = report({ at: after(2 * hour + 1) });
+    const next = report({ status: 'under_review', submissions: 1, submittedBy: 'manual', at: after(3 * hour) });
+    const first = hear(sending(open()), meanwhile).dispute;
+    const one = hear(recordTaken(first, taken, terms).reduce(evolve, first), next);
+    const then = recordTaken(sending(open()), taken, terms).reduce(evolve, sending(open()));
+    const other = hear(hear(then, meanwhile).dispute, next);
+    for (const { dispute } of [one, other]) {
+      expect(dispute).toMatchObject({ round: 1, status: 'under_review', attention: null, decision: { by: 'ann', version: 2 } });
+    }
+  });
+
   it('whose answer was lost is found by the next look', () => {
     const unknown = recordUnknown(sending(open()), false, after(hour)).reduce(evolve, sending(open()));
     expect(unknown.decision?.state).toBe('outcome_unknown');
@@ -379,7 +399,7 @@ describe('A decision', () => {
   it('about a dispute that ended before it was sent is no decision any more', () => {
     const begun = sending(open());
     const { dispute } = apply(begun, recordOvertaken(begun, report({ status: 'lost', at: after(hour) }), true, terms));
-    expect(dispute).toMatchObject({ status: 'lost', decision: null, attention: 'answered_elsewhere' });
+    expect(dispute).toMatchObject({ status: 'lost', decision: null, attention: 'answer_not_out' });
   });
 });
 
@@ -409,7 +429,66 @@ describe('A deadline', () => {
 
   it('is told as long as an answer is only on its way', () => {
     const { told } = apply(sending(open()), remind(sending(open()), terms, after(7 * day)));
-    expect(told).toEqual(['deadline_approaching']);
+    expect(told).toEqual(['deadline_approaching', 'attention_needed']);
+  });
+
+  it('that passes at the provider while our answer has not got there is told as missed', () => {
+    const waiting = apply(sending(open()), remind(sending(open()), terms, after(7 * day))).dispute;
+    expect(waiting).toMatchObject({ attention: 'answer_not_out', nextAlarmAt: after(8 * day) });
+    expect(apply(waiting, remind(waiting, terms, after(8 * day))).told).toEqual(['deadline_missed', 'attention_needed']);
+    const lost = hear(sending(open()), report({ status: 'lost', at: after(8 * day) }));
+    expect(lost.told).toEqual(['lost', 'attention_needed']);
+    expect(lost.dispute.attention).toBe('answer_not_out');
+  });
+
+  it('after which something was decided is given a quarter of an hour before it is told that nothing has got out', () => {
+    const late = after(7 * day + hour);
+    const decided = submit(apply(open(), remind(open(), terms, late)).dispute, { version: 2, by: 'policy' }, late);
+    if (!decided.ok) throw new Error(decided.error.code);
+    const missed = apply(open(), remind(open(), terms, late)).dispute;
+    const dispute = decided.value.reduce(evolve, missed);
+    expect(dispute.nextAlarmAt).toEqual(after(7 * day + hour + hour / 4));
+    expect(remind(dispute, terms, after(7 * day + hour + hour / 4)).map(({ type }) => type)).toContain('attention_needed');
+    const atOnce = { ...dispute, nextAlarmAt: late };
+    expect(remind(atOnce, terms, late)).toMatchObject([{ type: 'silent', changes: { nextAlarmAt: dispute.nextAlarmAt } }]);
+  });
+
+  it('is watched again when the provider refuses what was sent', () => {
+    const at = after(7 * day + hour);
+    const begun = { ...sending(open()), nextAlarmAt: null, attention: 'provider_refused' } as const;
+    const { dispute, told } = apply(begun, recordRefusal(begun, at));
+    expect(told).toEqual(['attention_needed']);
+    expect(dispute).toMatchObject({ decision: null, nextAlarmAt: after(7 * day + hour + hour / 4) });
+    expect(recordRefusal(recordTaken(begun, report({ submissions: 1 }), terms).reduce(evolve, begun), at)).toEqual([]);
+  });
+
+  it('that an answer came after is told', () => {
+    const late = report({
+      status: 'under_review',
+      submissions: 1,
+      submittedBy: 'manual',
+      submittedLate: true,
+      at: after(9 * day),
+    });
+    expect(hear(sending(open()), late).dispute).toMatchObject({ attention: 'submitted_late', decision: { state: 'done' } });
+  });
+
+  it('of another answer is watched although nobody knew the word in between', () => {
+    const begun = recordTaken(sending(open()), report({ status: 'under_review', submissions: 1, at: after(hour) }), terms).reduce(
+      evolve,
+      sending(open()),
+    );
+    const strange = hear(begun, report({ status: 'unknown', submissions: 1, providerStatus: 'x', at: after(2 * hour) })).dispute;
+    const again = hear(strange, report({ submissions: 1, at: after(3 * hour) })).dispute;
+    expect(again).toMatchObject({ round: 2, decision: null, attention: 'answer_due_again' });
+    expect(again.nextAlarmAt).not.toBeNull();
+  });
+
+  it('outlives a word that nobody knows', () => {
+    const strange = hear(open(), report({ status: 'unknown', providerStatus: 'on_the_moon', at: after(hour) })).dispute;
+    expect(strange.nextAlarmAt).toEqual(after(4 * day));
+    const back = hear(strange, report({ at: after(2 * hour) })).dispute;
+    expect(back).toMatchObject({ nextAlarmAt: after(4 * day), round: 1 });
   });
 
   it('is quiet once the provider has the answer', () => {
@@ -454,7 +533,7 @@ describe('Whatever a provider reports', () => {
           const next = hear(dispute, report({ ...said, at: after(afterHours * hour) })).dispute;
           expect(next.version).toBeGreaterThanOrEqual(dispute.version);
           expect(next.round).toBeGreaterThanOrEqual(dispute.round);
-          if (next.nextAlarmAt !== null) expect(next.status).toBe('needs_response');
+          if (next.nextAlarmAt !== null) expect(['needs_response', 'unknown']).toContain(next.status);
           const share = takenShare(next);
           if (share !== null) expect(share.part >= 0n && share.part <= share.whole).toBe(true);
           dispute = next;
