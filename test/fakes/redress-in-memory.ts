@@ -84,12 +84,7 @@ export class RedressInMemory {
     const { stores, provider: scripted } = this;
     const here = { book: stores.book, queue: stores.queue, provider: scripted, list: scripted };
     const { book, queue, provider, list } = { ...here, ...outside };
-    const providers = new Providers(
-      [provider],
-      [new ScriptedNotices(this.notices)],
-      scripted.lists ? [list] : [],
-      scripted.lists ? [this.bank] : [],
-    );
+    const providers = this.providersOver(provider, list);
     const log = {
       failed: (what: string, _: object, error: unknown) => void this.failures.push({ what, error }),
       tripped: (pause: Pause) => void this.tripped.push(pause),
@@ -107,6 +102,16 @@ export class RedressInMemory {
       deliveries: new HandleDeliveries(this.stores.deliveries, book, providers, log),
       beginSweeps: () => beginSweeps(book, providers),
     };
+  }
+
+  /** What the processes speak to. */
+  get providers(): Providers {
+    return this.providersOver(this.provider, this.provider);
+  }
+
+  private providersOver(provider: RefundProvider, list: RefundList): Providers {
+    const { lists } = this.provider;
+    return new Providers([provider], [new ScriptedNotices(this.notices)], lists ? [list] : [], lists ? [this.bank] : []);
   }
 
   /** The process is gone, and another one takes its place once the leases are over. */

@@ -79,7 +79,7 @@ describeWithDatabase('A refund, through the running system', () => {
       const printed = await system.kafkaTool(
         'console-consumer',
         [
-          ['--topic', 'refunds.events.v1', '--from-beginning', '--timeout-ms', '5000'],
+          ['--topic', 'refunds.events.v1', '--from-beginning', '--timeout-ms', '15000'],
           ['--formatter-property', 'print.key=true', '--formatter-property', 'print.headers=true'],
         ].flat(),
       );

@@ -5,6 +5,7 @@
 import { addPaymentRead, addRefundRead, addSend, admitWaiting } from '#application/admission';
 import type { Book } from '#application/book';
 import type { Cause, KeptCall, PaymentName, ProviderDisputeName, ProviderRefundName, Want } from '#application/kept';
+import { resumeAfterSweep, wantAfterSweep } from '#application/restore-watch';
 import type { WorkingSet } from '#application/working-set';
 import { discoveredId, disputeId, isRefundId, paymentName } from '#application/names';
 import { priorities, readFirst, type Claimed } from '#application/operations';
@@ -60,6 +61,7 @@ export class RecordAnswers {
     const aliases: PaymentName[] = [];
     const refunds: string[] = [];
     const providerRefunds: ProviderRefundName[] = [];
+    let afterSweep: Want = {};
     const aboutDisputes = answers.filter(isAboutDispute);
     const providerDisputes: ProviderDisputeName[] = [];
     const evidence: string[] = [];
@@ -77,6 +79,7 @@ export class RecordAnswers {
       const name = (payment: string) => paymentName(this.providers, account, provider, payment);
       if (kind === 'refunds.list') {
         if (answer.kind !== 'page') continue;
+        if (answer.next === null) afterSweep = { ...afterSweep, ...wantAfterSweep(claimed.operation) };
         answer.refunds.forEach(want);
         payments.push(...answer.refunds.flatMap(({ payment }) => (payment === null ? [] : [name(payment)])));
       } else if (kind === 'payment.read' || kind === 'refund.find') {
@@ -109,6 +112,7 @@ export class RecordAnswers {
       providerRefunds,
       operations,
       waiting: true,
+      ...afterSweep,
       providerDisputes,
       evidence,
       ...ofPayments,
@@ -284,6 +288,7 @@ export class RecordAnswers {
         this.followUp(set, this.believe(set, known, found.report, cause));
       }
     }
+    if (answer.next === null && turn.held) resumeAfterSweep(set, operation);
     turn.swept(answer.next);
   }
 
