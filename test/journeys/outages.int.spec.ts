@@ -93,7 +93,7 @@ describeWithDatabase('When something is away', () => {
       await whole(kafka, http);
     });
 
-    it('Kafka may be away for 60 seconds under 200 commands a second, and HTTP is served meanwhile (F14, F33)', async () => {
+    it('Kafka may be away for 60 seconds under 200 commands a second, and HTTP is served meanwhile (F12, F14, F33)', async () => {
       bothWorkers();
       const kafka = await under({ door: 'kafka', perSecond: 160, payments: 300 });
       const http = await under({ door: 'http', perSecond: 40, payments: 60 });
