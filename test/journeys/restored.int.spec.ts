@@ -30,7 +30,8 @@ describeWithDatabase('A database that was put back to a copy', () => {
     afterAll(() => system.stop(), 60_000);
 
     const paused = async () => (await system.call<{ paused: Pause[] }>('GET', '/v1/sending')).body.paused;
-    const byProvider = (all: readonly Pause[]) => all.map(({ scope }) => scope.provider).sort();
+    const byProvider = (all: readonly Pause[]) =>
+      all.map(({ scope }) => String(scope.provider)).sort((a, b) => a.localeCompare(b));
 
     /** Asks for a refund at each provider over Kafka; the ids it gets. */
     async function ask(): Promise<string[]> {
