@@ -459,3 +459,159 @@ describe('A warning of fraud', () => {
     expect(redress.dispositions()).toEqual(['applied', 'applied']);
   });
 });
+
+describe('REVIEW', () => {
+  it('A1 a colleague answers while our look led nowhere, and the webhook is first: theirs', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextLooks('failed', 'failed');
+    await redress.submit(dispute.id);
+    await redress.work();
+    redress.bank.answerElsewhere(booked.id);
+    await redress.hearOf(booked);
+    await redress.workFor(hour, 60);
+    expect(booked.answers.map(({ key }) => key)).toEqual([null]);
+    expect(redress.dispute(booked.id)).toMatchObject({ attention: 'answered_elsewhere', decision: { version: null } });
+  });
+
+  it('A1b the same while it was parked', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextLooks('parked');
+    await redress.submit(dispute.id);
+    await redress.work();
+    expect(redress.dispute(booked.id).attention).toBe('operation_parked');
+    redress.bank.answerElsewhere(booked.id);
+    await redress.hearOf(booked);
+    await redress.workFor(hour, 60);
+    expect(redress.dispute(booked.id)).toMatchObject({ decision: { version: null } });
+  });
+
+  it('A2 parked, and over meanwhile: a person can end it', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextLooks('parked');
+    await redress.submit(dispute.id);
+    await redress.work();
+    redress.bank.lose(booked.id);
+    await redress.hearOf(booked);
+    await redress.workFor(hour, 60);
+    const refused = await redress.decideOn('redress.AcknowledgeDispute.v1', { disputeId: dispute.id });
+    await redress.decideOn('redress.SyncDispute.v1', { disputeId: dispute.id });
+    await redress.workFor(hour, 60);
+    expect([refused, redress.dispute(booked.id).attention, redress.open()]).toEqual([null, null, []]);
+  });
+
+  it('A3 a document that does not get there is told once', async () => {
+    const { dispute } = await opened();
+    redress.bank.nextSends(...Array.from<DisputeFate>({ length: 5_000 }).fill('call_lost'));
+    await redress.attach(dispute.id, 'receipt.pdf');
+    await redress.workFor(3 * day, 800);
+    const told = redress.toldOf(dispute.id).filter((type) => type === 'attention_needed');
+    expect(told).toHaveLength(1);
+  });
+
+  it('A4 an answer decided shortly before our deadline that hangs keeps nobody busy', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    await redress.workFor(7 * day - 2 * minute, 200);
+    redress.bank.nextSends(...Array.from<DisputeFate>({ length: 500 }).fill('call_lost'));
+    await redress.submit(dispute.id);
+    redress.pass(2 * minute);
+    const before = redress.dispute(booked.id).version;
+    for (let round = 0; round < 50; round += 1) await redress.process().deadlines.round(100);
+    expect(redress.dispute(booked.id).version - before).toBeLessThan(3);
+  });
+});
+
+describe('REVIEW more', () => {
+  it('B1 what only prepared was parked, and the dispute is over: a person can end it', async () => {
+    const { booked, dispute } = await opened();
+    redress.bank.nextSends('parked');
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    expect(redress.dispute(booked.id).attention).toBe('operation_parked');
+    redress.bank.lose(booked.id);
+    await redress.hearOf(booked);
+    await redress.decideOn('redress.SyncDispute.v1', { disputeId: dispute.id });
+    await redress.workFor(hour, 60);
+    const refused = await redress.decideOn('redress.AcknowledgeDispute.v1', { disputeId: dispute.id });
+    expect([refused, redress.dispute(booked.id).attention, redress.open()]).toEqual([null, null, []]);
+  });
+
+  it('B2 what a policy files and the provider refuses is not filed every quarter of an hour', async () => {
+    redress.policy = { fileAtDeadline: true, acceptBelow: {} };
+    redress.restart();
+    const { dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    await redress.workFor(7 * day - minute, 100);
+    redress.bank.nextSends(...Array.from<DisputeFate>({ length: 500 }).fill('refused'));
+    await redress.workFor(day, 200);
+    const sent = redress.bank.calls.filter(({ what }) => what === 'submit').length;
+    const told = redress.toldOf(dispute.id);
+    expect([sent, told.filter((each) => each === 'attention_needed').length, told.includes('deadline_missed')]).toEqual([
+      1,
+      1,
+      true,
+    ]);
+  });
+
+  it('B3 an answer whose look fails for days is logged', async () => {
+    const { dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextLooks(...Array.from<DisputeFate>({ length: 5_000 }).fill('failed'));
+    await redress.submit(dispute.id);
+    await redress.workFor(5 * day, 500);
+    expect(redress.failures.length).toBeGreaterThan(0);
+  });
+
+  it('B4 an escalation seen only as a word nobody knows', async () => {
+    const { booked } = await opened({ stage: 'inquiry' });
+    redress.bank.becomes(booked.id, 'unknown', 'x');
+    await redress.hearOf(booked);
+    expect(redress.payment('pi_1').disputed).toBe(0n);
+  });
+});
+
+describe('REVIEW last', () => {
+  it('C1 an acceptance that never left is not told as accepted when the bank closes it', async () => {
+    const { booked, dispute } = await opened();
+    redress.bank.nextLooks(...Array.from<DisputeFate>({ length: 50 }).fill('failed'));
+    await redress.decideOn('redress.AcceptDispute.v1', { disputeId: dispute.id, confirm: true });
+    await redress.work();
+    redress.bank.lose(booked.id);
+    await redress.hearOf(booked);
+    await redress.workFor(hour, 60);
+    expect([booked.closes, redress.toldOf(dispute.id).includes('accepted')]).toEqual([0, false]);
+  });
+  it('C2 won while our answer was on its way: each reading tells nothing new', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextSends(...Array.from<DisputeFate>({ length: 50 }).fill('call_lost'));
+    await redress.submit(dispute.id);
+    await redress.work();
+    redress.bank.win(booked.id);
+    for (let n = 0; n < 5; n += 1) await redress.hearOf(booked);
+    expect(redress.toldOf(dispute.id).filter((type) => type === 'attention_needed')).toHaveLength(1);
+  });
+  it('C3 a packet that never went out is not marked as submitted', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextLooks('failed');
+    await redress.submit(dispute.id);
+    await redress.work();
+    redress.bank.answerElsewhere(booked.id);
+    await redress.hearOf(booked);
+    await redress.workFor(minute);
+    const packets = redress.stores.disputes.packets.all();
+    expect(packets.map(({ submittedAt }) => submittedAt)).toEqual([null]);
+  });
+});

@@ -832,3 +832,18 @@ describe('A document', () => {
     expect(server.requests).toHaveLength(1);
   });
 });
+
+describe('REVIEW', () => {
+  it('S1 an inquiry that is met first under a word nobody knows is still an inquiry', async () => {
+    const body = {
+      ...dispute,
+      status: 'warning_on_the_moon',
+      payment_method_details: { type: 'card', card: { case_type: 'inquiry' } },
+      balance_transactions: [],
+    };
+    server.answers(json(200, body));
+    await expect(stripe.readDispute('du_1', context())).resolves.toMatchObject({
+      report: { status: 'unknown', stage: 'inquiry' },
+    });
+  });
+});

@@ -543,3 +543,64 @@ describe('Whatever a provider reports', () => {
     );
   });
 });
+
+describe('REVIEW', () => {
+  it('R1 an answer decided five minutes before our deadline does not leave the alarm in the past', () => {
+    const at = after(7 * day - 5 * 60_000);
+    const decided = submit(open(), { version: 2, by: 'ann' }, at);
+    if (!decided.ok) throw new Error(decided.error.code);
+    const dispute = beginSend(decided.value.reduce(evolve, open()), at).reduce(evolve, decided.value.reduce(evolve, open()));
+    const now = after(7 * day);
+    const due = { ...dispute, nextAlarmAt: now };
+    const next = apply(due, remind(due, terms, now)).dispute;
+    expect(next.nextAlarmAt?.getTime()).toBeGreaterThan(now.getTime());
+  });
+
+  it('R2 what was acknowledged stays acknowledged', () => {
+    const lost = hear(sending(open()), report({ status: 'lost', at: after(8 * day) })).dispute;
+    const quiet = apply(lost, (acknowledge(lost, after(8 * day)) as unknown as { value: DisputeEvent[] }).value).dispute;
+    expect(quiet.attention).toBeNull();
+    const again = hear(quiet, report({ status: 'lost', at: after(9 * day) }));
+    expect(again.told).toEqual([]);
+  });
+
+  it('R3 the same report again is no news', () => {
+    const won = hear(sending(open()), report({ status: 'won', at: after(hour) })).dispute;
+    const two = hear(won, report({ status: 'won', at: after(2 * hour) }));
+    expect(two.told).toEqual([]);
+    expect(two.dispute.version).toBe(won.version);
+  });
+
+  it('R3b under review, the same report again is no news', () => {
+    const seen = hear(sending(open()), report({ status: 'under_review', at: after(hour) })).dispute;
+    const two = hear(seen, report({ status: 'under_review', at: after(13 * hour) }));
+    expect(two.told).toEqual([]);
+  });
+
+  it('R4 lost, then a word nobody knows, then due again: watched', () => {
+    const reviewed = hear(open(), report({ status: 'under_review', at: after(hour) })).dispute;
+    const strange = hear(reviewed, report({ status: 'unknown', providerStatus: 'x', at: after(2 * hour) })).dispute;
+    const back = hear(strange, report({ at: after(3 * hour) })).dispute;
+    expect(back.nextAlarmAt).not.toBeNull();
+  });
+
+  it('R5 an acceptance and a reading that crossed it', () => {
+    const begun = beginSend(
+      { ...open(), decision: { kind: 'accept', state: 'recorded', by: 'a', at: start, reason: null, version: null } },
+      start,
+    ).reduce(evolve, {
+      ...open(),
+      decision: { kind: 'accept', state: 'recorded', by: 'a', at: start, reason: null, version: null },
+    } as Dispute);
+    const gone = recordTaken(begun, report({ status: 'lost', at: after(2 * hour) }), terms).reduce(evolve, begun);
+    expect(gone.decision).toMatchObject({ kind: 'accept', state: 'done' });
+    const meanwhile = hear(gone, report({ at: after(2 * hour + 1) })).dispute;
+    expect(meanwhile).toMatchObject({ attention: null, round: 1 });
+  });
+
+  it('R6 the count begins anew with the chargeback', () => {
+    const inquiry = hear(open(), report({ status: 'under_review', stage: 'inquiry', submissions: 1, at: after(hour) })).dispute;
+    const next = hear(inquiry, report({ submissions: 0, at: after(30 * day), dueBy: after(38 * day) })).dispute;
+    expect(next).toMatchObject({ status: 'needs_response', stage: 'chargeback' });
+  });
+});
