@@ -74,6 +74,7 @@ export class RedressInMemory {
     this.stores = new MemoryStores(newId, new Date(Date.UTC(2026, 2, 2, 9)));
     this.provider.now = () => this.stores.now;
     this.bank = new ScriptedDisputes({ now: () => this.stores.now });
+    this.provider.disputesOf = (payment, at) => this.bank.ofPayment(payment, at);
     const process = this.process();
     ({ commands: this.commands, disputes: this.disputes } = process);
     ({ operations: this.operations, deliveries: this.deliveries, deadlines: this.deadlines } = process);

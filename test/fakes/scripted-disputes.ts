@@ -196,6 +196,11 @@ export class ScriptedDisputes extends DisputeProvider {
     return dispute;
   }
 
+  /** What a reading of a payment shows of its disputes. */
+  ofPayment(payment: string, at: Date): DisputeReport[] {
+    return this.disputes.filter((each) => each.payment === payment).map((each) => reportOf(each, at));
+  }
+
   override async readDispute(providerDisputeId: string, call: CallContext): Promise<DisputeAnswer> {
     this.calls.push({ what: 'readDispute', of: providerDisputeId, key: null });
     return this.read(this.reads.shift(), 'readDispute', call, () => this.shown(providerDisputeId, call));

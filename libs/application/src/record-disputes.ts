@@ -19,6 +19,8 @@ import {
   recordReport,
   recordTaken,
   recordUnknown,
+  recordUnsent,
+  relieve,
   type Dispute,
   type DisputeAttention,
   type DisputeStatus,
@@ -210,12 +212,13 @@ export class RecordDisputes {
       if (operation.tries % looksBeforeANewKey === 0)
         turn.carryOn({ key: `evidence:${operation.target}:${operation.tries}`, attempt: 1 });
       if (operation.tries >= triesBeforeAPersonLooks && dispute.attention === null) {
-        set.disputes.record(dispute.id, attentionTo(dispute, 'outcome_unknown', set.now), cause);
+        set.disputes.record(dispute.id, attentionTo(dispute, 'document_not_out', set.now), cause);
       }
       return turn.later(answer.why);
     }
     if (answer.kind === 'uploaded') {
       set.disputes.uploaded(dispute.id, operation.target, answer.providerFileId);
+      set.disputes.record(dispute.id, relieve(dispute, 'document_not_out', set.now), cause);
       if (mayEdit(dispute).ok) addStage(set, dispute, set.disputes.draft(dispute.id).version);
       return turn.done('uploaded');
     }
@@ -246,12 +249,15 @@ export class RecordDisputes {
   /** Our one answer to the bank, or our giving up: it arrived, was overtaken, was refused, or nobody knows. */
   private decided(set: WorkingSet, turn: Turn, answer: DisputeSendAnswer): void {
     const { operation, cause } = turn;
-    if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
     const dispute = set.disputes.kept(operation.disputeId ?? '');
     const isCurrent = decisionKey(dispute) === operation.key;
+    // What was turned away has not begun the life of its key.
+    const neverLeft = operation.firstSentAt?.getTime() === operation.lastSentAt?.getTime();
+    const isUnsent = answer.kind === 'unsent' || answer.kind === 'parked' || (answer.kind === 'later' && answer.limit === 'rate');
+    if (isUnsent && neverLeft && isCurrent && turn.held) set.disputes.record(dispute.id, recordUnsent(dispute, set.now), cause);
+    if (answer.kind === 'unsent') return turn.unsent(answer.why);
+    if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
     if (answer.kind === 'taken' || answer.kind === 'overtaken') {
-      // What a limiter turned away has not begun the life of its key.
-      const neverLeft = operation.firstSentAt?.getTime() === operation.lastSentAt?.getTime();
       this.believe(
         set,
         dispute,
@@ -266,7 +272,6 @@ export class RecordDisputes {
       return turn.done(answer.kind);
     }
     if (!isCurrent) return turn.done('its decision is over');
-    if (answer.kind === 'unsent') return turn.unsent(answer.why);
     if (answer.kind === 'refused') {
       if (turn.held) set.disputes.record(dispute.id, recordRefusal(dispute, set.now), cause);
       return turn.done(`${answer.code}: ${answer.detail}`);
@@ -317,7 +322,7 @@ export class RecordDisputes {
         set.disputes.setPacket({ ...sent, submittedAt: set.now });
       }
     }
-    this.callOff(set, after);
+    this.callOff(set, after, cause);
     this.warn(set, before, after, payment, cause);
     prefill(set, after);
     const delay = lookAgainIn(after, set.now);
@@ -330,20 +335,18 @@ export class RecordDisputes {
   }
 
   /** What nobody waits for any more is not sent; what is under way ends by its own answer. */
-  private callOff(set: WorkingSet, dispute: Dispute): void {
+  private callOff(set: WorkingSet, dispute: Dispute, cause: Cause): void {
     for (const operation of set.openOperationsOfDispute(dispute.id)) {
       if (operation.lane === null || isUnderWay(operation, set.now)) continue;
       const isDecision = operation.kind === 'dispute.submit' || operation.kind === 'dispute.accept';
       const isOver = isDecision
         ? operation.key !== decisionKey(dispute) || isSettled.has(dispute.status)
         : operation.kind === 'evidence.stage' && !mayEdit(dispute).ok;
-      if (isOver)
-        set.changeOperation(operation.id, {
-          state: 'dropped',
-          doneAt: set.now,
-          leaseUntil: null,
-          result: `the dispute is ${dispute.status}`,
-        });
+      if (!isOver) continue;
+      const result = `the dispute is ${dispute.status}`;
+      set.changeOperation(operation.id, { state: 'dropped', doneAt: set.now, leaseUntil: null, result });
+      const now = set.disputes.kept(dispute.id);
+      if (operation.state === 'parked') set.disputes.record(dispute.id, relieve(now, 'operation_parked', set.now), cause);
     }
   }
 

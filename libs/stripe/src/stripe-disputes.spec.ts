@@ -166,6 +166,7 @@ describe('A dispute is read from Stripe', () => {
     ['won', 'never_heard_of', null],
     ['lost', undefined, null],
     ['on_the_moon', 'compliance', 'compliance'],
+    ['warning_on_the_moon', 'inquiry', 'inquiry'],
     ['on_the_moon', undefined, null],
     ['warning_needs_response', 'chargeback', 'inquiry'],
     ['appeal_needs_response', 'compliance', 'appeal'],
@@ -212,6 +213,11 @@ describe('A dispute is read from Stripe', () => {
   ])('with who submitted last: %p is %p', async (submission_method, submittedBy) => {
     const evidence_details = { ...details, submission_count: 2, submission_method };
     await expect(read({ ...dispute, evidence_details })).resolves.toMatchObject({ report: { submissions: 2, submittedBy } });
+  });
+
+  it.each([true, false])('with whether that came after the deadline: %p', async (past_due) => {
+    const evidence_details = { ...details, submission_count: 1, past_due };
+    await expect(read({ ...dispute, evidence_details })).resolves.toMatchObject({ report: { submittedLate: past_due } });
   });
 
   it("with the network's code where the card has it, and its network where only the brand is told", async () => {
@@ -830,20 +836,5 @@ describe('A document', () => {
     server.answers(reply);
     await expect(upload()).resolves.toMatchObject(answer);
     expect(server.requests).toHaveLength(1);
-  });
-});
-
-describe('REVIEW', () => {
-  it('S1 an inquiry that is met first under a word nobody knows is still an inquiry', async () => {
-    const body = {
-      ...dispute,
-      status: 'warning_on_the_moon',
-      payment_method_details: { type: 'card', card: { case_type: 'inquiry' } },
-      balance_transactions: [],
-    };
-    server.answers(json(200, body));
-    await expect(stripe.readDispute('du_1', context())).resolves.toMatchObject({
-      report: { status: 'unknown', stage: 'inquiry' },
-    });
   });
 });

@@ -544,8 +544,8 @@ describe('Whatever a provider reports', () => {
   });
 });
 
-describe('REVIEW', () => {
-  it('R1 an answer decided five minutes before our deadline does not leave the alarm in the past', () => {
+describe('What was told already', () => {
+  it('leaves no alarm in the past, where an answer was decided shortly before our deadline', () => {
     const at = after(7 * day - 5 * 60_000);
     const decided = submit(open(), { version: 2, by: 'ann' }, at);
     if (!decided.ok) throw new Error(decided.error.code);
@@ -556,7 +556,7 @@ describe('REVIEW', () => {
     expect(next.nextAlarmAt?.getTime()).toBeGreaterThan(now.getTime());
   });
 
-  it('R2 what was acknowledged stays acknowledged', () => {
+  it('stays acknowledged', () => {
     const lost = hear(sending(open()), report({ status: 'lost', at: after(8 * day) })).dispute;
     const quiet = apply(lost, (acknowledge(lost, after(8 * day)) as unknown as { value: DisputeEvent[] }).value).dispute;
     expect(quiet.attention).toBeNull();
@@ -564,27 +564,27 @@ describe('REVIEW', () => {
     expect(again.told).toEqual([]);
   });
 
-  it('R3 the same report again is no news', () => {
+  it('is no news when it is won', () => {
     const won = hear(sending(open()), report({ status: 'won', at: after(hour) })).dispute;
     const two = hear(won, report({ status: 'won', at: after(2 * hour) }));
     expect(two.told).toEqual([]);
     expect(two.dispute.version).toBe(won.version);
   });
 
-  it('R3b under review, the same report again is no news', () => {
+  it('is no news under review', () => {
     const seen = hear(sending(open()), report({ status: 'under_review', at: after(hour) })).dispute;
     const two = hear(seen, report({ status: 'under_review', at: after(13 * hour) }));
     expect(two.told).toEqual([]);
   });
 
-  it('R4 lost, then a word nobody knows, then due again: watched', () => {
+  it('is watched again when it is due after a word that nobody knows', () => {
     const reviewed = hear(open(), report({ status: 'under_review', at: after(hour) })).dispute;
     const strange = hear(reviewed, report({ status: 'unknown', providerStatus: 'x', at: after(2 * hour) })).dispute;
     const back = hear(strange, report({ at: after(3 * hour) })).dispute;
     expect(back.nextAlarmAt).not.toBeNull();
   });
 
-  it('R5 an acceptance and a reading that crossed it', () => {
+  it('is not undone by a reading that crossed an acceptance', () => {
     const begun = beginSend(
       { ...open(), decision: { kind: 'accept', state: 'recorded', by: 'a', at: start, reason: null, version: null } },
       start,
@@ -598,9 +598,17 @@ describe('REVIEW', () => {
     expect(meanwhile).toMatchObject({ attention: null, round: 1 });
   });
 
-  it('R6 the count begins anew with the chargeback', () => {
+  it('is no bound for the chargeback, if its submissions are counted anew', () => {
     const inquiry = hear(open(), report({ status: 'under_review', stage: 'inquiry', submissions: 1, at: after(hour) })).dispute;
     const next = hear(inquiry, report({ submissions: 0, at: after(30 * day), dueBy: after(38 * day) })).dispute;
     expect(next).toMatchObject({ status: 'needs_response', stage: 'chargeback' });
+  });
+
+  it('is no news in another order of keys', () => {
+    const eligibility = { programme: 'visa_compliance', status: 'qualified', requiredActions: [] };
+    const first = hear(open(), report({ eligibilities: [eligibility], at: after(hour) })).dispute;
+    const { programme, status, requiredActions } = eligibility;
+    const again = hear(first, report({ eligibilities: [{ requiredActions, status, programme }], at: after(2 * hour) }));
+    expect(again.dispute.version).toBe(first.version);
   });
 });

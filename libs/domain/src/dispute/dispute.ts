@@ -38,6 +38,8 @@ export type DisputeAttention =
   | 'operation_parked'
   /** What was decided has not got to the provider: its deadline is near, or it is over. */
   | 'answer_not_out'
+  /** A document does not get to the provider, for no reason that it gives. */
+  | 'document_not_out'
   | 'deadline_missed';
 
 /** A movement on our balance at the provider, in the currency of settlement. The direction is in the word. */
@@ -262,8 +264,7 @@ export function opened(
  * since banks move both ways; what we decided follows from how many submissions it counts.
  */
 export function recordReport(dispute: Dispute, report: DisputeReport, terms: DisputeTerms): DisputeEvent[] {
-  // The count never falls: with a lower one it was asked before an answer that is known.
-  if (report.at < dispute.reportedAt || report.submissions < dispute.submissions) return [];
+  if (report.at < dispute.reportedAt || isCrossed(dispute, report)) return [];
   const { at } = report;
   // An appeal ends under the chargeback's own words.
   const isAppealOver = dispute.stage === 'appeal' && (report.status === 'won' || report.status === 'lost');
@@ -273,7 +274,10 @@ export function recordReport(dispute: Dispute, report: DisputeReport, terms: Dis
   const movements = known(dispute.movements, report.movements);
   const round = isAskedAgain ? newRound(dispute, report) : {};
   const facts: Changes = { ...factsOf(report, movements), stage, status: report.status, ...round };
-  const isOtherDeadline = isAskedAgain || report.dueBy?.getTime() !== dispute.dueBy?.getTime();
+  // What nobody waited for has no alarm; it is waited for again.
+  const isUnwatched =
+    mayWait.has(report.status) && !isAwaited(dispute) && dispute.nextAlarmAt === null && dispute.decision?.state !== 'done';
+  const isOtherDeadline = isAskedAgain || isUnwatched || !isSameTime(report.dueBy, dispute.dueBy);
   const deadline = isOtherDeadline ? { alarms: 0, ...deadlineOf(report, 0, terms) } : {};
   const changes: Changes = { ...facts, ...deadline, attention: unended(dispute, report) };
 
@@ -338,6 +342,12 @@ export function beginSend(dispute: Dispute, at: Date): DisputeEvent[] {
   const { decision } = dispute;
   if (decision === null || decision.state === 'sending') return [];
   return [{ type: 'silent', at, changes: { decision: { ...decision, state: 'sending' } } }];
+}
+
+/** What had begun did not go out after all, and nothing of it had before: it is as if it had not begun. */
+export function recordUnsent({ decision }: Dispute, at: Date): DisputeEvent[] {
+  if (decision?.state !== 'sending') return [];
+  return [{ type: 'silent', at, changes: { decision: { ...decision, state: 'recorded' } } }];
 }
 
 /** A send ended without an answer that can be trusted. With `anew` the next one goes under a new key: this one was proved to have no effect. */
@@ -413,15 +423,14 @@ export function attentionTo(dispute: Dispute, why: DisputeAttention | null, at: 
   return why === null || dispute.attention === why ? [] : [{ type: 'attention_needed', at, changes: { attention: why } }];
 }
 
-/** What was parked goes on. */
-export function unpark(dispute: Dispute, at: Date): DisputeEvent[] {
-  return dispute.attention === 'operation_parked' ? [{ type: 'attention_cleared', at, changes: { attention: null } }] : [];
+/** What a person was asked for is over by itself. */
+export function relieve(dispute: Dispute, of: DisputeAttention, at: Date): DisputeEvent[] {
+  return dispute.attention === of ? [{ type: 'attention_cleared', at, changes: { attention: null } }] : [];
 }
 
 /** Whether an answer is still due that nobody has settled; one that is on its way is not settled. */
 export function isAwaited({ status, dueBy, decision }: Dispute): boolean {
-  // What nobody understands may wait for an answer as well.
-  return (status === 'needs_response' || status === 'unknown') && dueBy !== null && decision?.state !== 'done';
+  return mayWait.has(status) && dueBy !== null && decision?.state !== 'done';
 }
 
 /** Whether our own deadline has come and nothing was decided: the moment for a policy, or else for an alarm. */
@@ -435,18 +444,20 @@ export function remind(dispute: Dispute, terms: DisputeTerms, now: Date): Disput
   if (nextAlarmAt === null || nextAlarmAt > now) return [];
   const times = alarmTimes(dueBy, terms);
   const alarms = times.filter((time) => time <= now.getTime()).length;
-  const next = times[alarms];
-  const changes = { alarms, nextAlarmAt: next === undefined ? null : new Date(next) };
+  const [next = null] = times.slice(alarms).map((time) => new Date(time));
+  const changes = { alarms, nextAlarmAt: next };
   if (dispute.decideBy === null || now < dispute.decideBy) return [{ type: 'deadline_approaching', at: now, changes }];
   const isOver = dueBy !== null && now >= dueBy;
   if (decision !== null && !isOver) {
-    const isFresh = now.getTime() - decision.at.getTime() < patienceMs;
-    if (isFresh) return [{ type: 'silent', at: now, changes: { alarms, nextAlarmAt: nextAlarm(dispute, decision.at) } }];
+    const patience = new Date(Math.min(decision.at.getTime() + patienceMs, next?.getTime() ?? now.getTime()));
+    if (patience > now) return [{ type: 'silent', at: now, changes: { alarms, nextAlarmAt: patience } }];
     return [{ type: 'deadline_approaching', at: now, changes }, ...attentionTo(dispute, 'answer_not_out', now)];
   }
   // Told when our own deadline passed, it is not told again when the provider's does.
   if (isOver && dispute.attention === 'deadline_missed') return [{ type: 'silent', at: now, changes }];
-  return [{ type: 'deadline_missed', at: now, changes }, ...attentionTo(dispute, 'deadline_missed', now)];
+  // What the provider refused is why it was missed.
+  const why = dispute.attention === 'provider_refused' ? null : 'deadline_missed';
+  return [{ type: 'deadline_missed', at: now, changes }, ...attentionTo(dispute, why, now)];
 }
 
 /** How much of what a dispute is about is gone: a part of a whole, both in the currency of the movements. Null while nothing has moved. */
@@ -491,6 +502,18 @@ function known(before: readonly Movement[], now: readonly Movement[]): readonly 
   return [...all.values()].sort((a, b) => a.at.getTime() - b.at.getTime());
 }
 
+/** Whether it was asked before an answer that is known, and so has not seen it. */
+function isCrossed(dispute: Dispute, { at, stage, status, dueBy, submissions }: DisputeReport): boolean {
+  const isLater = at.getTime() - dispute.reportedAt.getTime() >= crossingMs;
+  if (isLater || (stage !== null && stage !== dispute.stage)) return false;
+  if (submissions < dispute.submissions) return true;
+  const { decision } = dispute;
+  const isGivenUp = decision?.kind === 'accept' && decision.state === 'done' && dispute.status === 'lost';
+  return isGivenUp && status === 'needs_response' && isSameTime(dueBy, dispute.dueBy);
+}
+
+const isSameTime = (one: Date | null, other: Date | null) => one?.getTime() === other?.getTime();
+
 function newRound(dispute: Dispute, report: DisputeReport): Changes {
   return { round: dispute.round + 1, submissionsBefore: report.submissions, decision: null, attempt: 1 };
 }
@@ -533,6 +556,15 @@ function elsewhere(report: DisputeReport, at: Date): Decision {
 /** How long a decision that was taken after our own deadline may be on its way before it is told. */
 const patienceMs = 15 * 60_000;
 
+/** How long ago at most a reading was asked that an answer of ours has overtaken: a call's time, and the wait for it. */
+const crossingMs = 120_000;
+
+/** What nobody understands may wait for an answer as well. */
+const mayWait: ReadonlySet<DisputeStatus> = new Set(['needs_response', 'unknown']);
+
+/** How a dispute ends that nobody answered. */
+const endsWithout: ReadonlySet<DisputeStatus> = new Set(['lost', 'closed', 'prevented']);
+
 const ends: ReadonlySet<DisputeStatus> = new Set(['under_review', 'won', 'lost', 'closed', 'prevented']);
 
 function endEvents(status: DisputeStatus, at: Date): DisputeEvent[] {
@@ -560,7 +592,8 @@ function whyAttention(dispute: Dispute, report: DisputeReport, isMoved: boolean,
   }
   const isGivenUp = decision?.kind === 'accept' && report.status === 'lost';
   const isUndone = decision !== null && decision.state !== 'done' && !isGivenUp;
-  return isUndone && ends.has(report.status) ? 'answer_not_out' : null;
+  const isNews = report.status !== dispute.status;
+  return isNews && isUndone && endsWithout.has(report.status) ? 'answer_not_out' : null;
 }
 
 /** Attention that clear news answers; the rest is for a person to end. */
