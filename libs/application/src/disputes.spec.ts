@@ -79,6 +79,30 @@ describe('A dispute', () => {
     expect(redress.dispute(booked.id)).toMatchObject({ status: 'needs_response', disputed: 10_000n });
   });
 
+  it('that a payment shows first, while its own reading is open, is one dispute', async () => {
+    redress.provider.pay('pi_2', hundred);
+    const booked = redress.bank.open('pi_2', hundred);
+    redress.bank.nextReads(...Array.from<DisputeFate>({ length: 3 }).fill('failed'));
+    await redress.notice('a', { about: 'dispute', providerDisputeId: booked.id, payment: null });
+    await redress.work();
+    await redress.refund('pi_2', 100);
+    await redress.workFor(hour, 60);
+    expect(redress.failures).toEqual([]);
+    expect(redress.dispute(booked.id)).toMatchObject({ status: 'needs_response', disputed: 10_000n });
+  });
+
+  it('that a payment shows to have escalated wants another answer, with what was written before', async () => {
+    const { booked, dispute } = await opened({ stage: 'inquiry' });
+    await answered({ booked, id: dispute.id });
+    await redress.work();
+    redress.bank.moveTo(booked.id, 'chargeback');
+    await redress.notice('p', { about: 'payment', payment: 'pi_1', claim: null, readUnheard: true });
+    await redress.work();
+    expect(redress.failures).toEqual([]);
+    expect(redress.dispute(booked.id)).toMatchObject({ stage: 'chargeback', round: 2, decision: null });
+    expect(booked.held.content).toEqual({ uncategorizedText: 'The parcel came.' });
+  });
+
   it('in another currency leaves nothing available, and a person is told', async () => {
     const { dispute } = await opened({}, { amount: 4_000n, currency: 'EUR' });
     await redress.work();
