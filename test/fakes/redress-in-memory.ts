@@ -4,6 +4,7 @@ import { Book } from '#application/book';
 import { HandleDeliveries } from '#application/deliveries';
 import { DisputeCommands } from '#application/dispute-commands';
 import { addStage } from '#application/dispute-operations';
+import { EvidenceDesk } from '#application/evidence-desk';
 import type { LogEntry } from '#application/event-log';
 import { commandId } from '#application/names';
 import { isOpen, OperationQueue } from '#application/operations';
@@ -100,6 +101,7 @@ export class RedressInMemory {
     return {
       commands,
       disputes,
+      desk: new EvidenceDesk(book, providers),
       deadlines: new WatchDeadlines(this.stores.watch, book, usualTerms, this.policy, log),
       upkeep: new Upkeep(book, queue, commands, disputes),
       operations: new RunOperations(queue, book, providers, this.stores.evidenceFiles, recorder, settings, log),
