@@ -206,7 +206,7 @@ describe('A packet that the linter passes', () => {
           return chosen === undefined ? [] : [fileAt(place, chosen)];
         });
         const known: KnownCharges = {
-          charge,
+          disputed: [charge],
           paidAt: now,
           earlier: new Map(earlier.map((one) => [one.charge, one.paidAt])),
         };

@@ -317,6 +317,31 @@ export function disputesContract(scene: Scene): void {
       expect(await look({ disputes: [id] }, (set) => set.disputes.hasDraft(id))).toBe(false);
     });
 
+    it('comes with when the earlier payments were paid that its draft names, by whichever name, where that is known', async () => {
+      const { id } = await disputed();
+      const [paid, undated, elsewhere] = [payment(fresh('pi')), payment(fresh('pi')), payment(fresh('pi'))];
+      const charge = fresh('ch');
+      await transact({ payments: [paid, undated, { ...elsewhere, account: 'eu' }] }, (set) => {
+        capture(set, paid, 5000n, day(2));
+        capture(set, undated, 5000n);
+        set.settle(set.paymentCalled(paid), paid, [charge]);
+        set.setPayment({ ...set.paymentCalled({ ...elsewhere, account: 'eu' }), paidAt: day(3) });
+      });
+      const priors = [paid.name, ` ${charge} `, undated.name, elsewhere.name, fresh('unheard'), ''].map((each) => ({
+        charge: each,
+      }));
+      const content = { enhancedEvidence: { visaCompellingEvidence3: { priorUndisputedTransactions: priors } } };
+      const charges = (want: object) => look(want, (set) => set.disputes.paidCharges(id));
+      await transact({ evidence: [id] }, (set) => set.disputes.setDraft(draftOf(id, { content })));
+      expect(await charges({ evidence: [id] })).toEqual([
+        { disputeId: id, name: paid.name, paidAt: day(2) },
+        { disputeId: id, name: charge, paidAt: day(2) },
+      ]);
+      expect(await charges({ disputes: [id] })).toEqual([]);
+      // Looked up by whoever does not wait for their locks.
+      expect(await look({ evidence: [id], payments: [paid] }, (set) => set.paymentCalled(paid).paidAt)).toEqual(day(2));
+    });
+
     it('has one draft per dispute, and one writer at a time', async () => {
       const { of, id } = await disputed();
       const begin = (want: object) => transact(want, (set) => set.disputes.setDraft(draftOf(id)));

@@ -93,8 +93,16 @@ export function storesScene(bench: () => StoresBench) {
     at: set.now,
     changes: { status: 'succeeded', holds: 'refunded', providerRefundId },
   });
-  function capture(set: WorkingSet, of: PaymentName, captured: bigint): void {
-    const facts = { name: of.name, aliases: [], currency: 'USD', captured, basis: 'provider', refusal: null } as const;
+  function capture(set: WorkingSet, of: PaymentName, captured: bigint, paidAt: Date | null = null): void {
+    const facts = {
+      name: of.name,
+      aliases: [],
+      currency: 'USD',
+      captured,
+      basis: 'provider',
+      paidAt,
+      refusal: null,
+    } as const;
     set.setPayment(recordFacts(set.paymentCalled(of), { ...facts, at: set.now }));
   }
   /** A captured payment with approved refunds, whose sends stand in its lane in this order. */

@@ -2,9 +2,9 @@
 import type { DisputeSet, LoadedDisputes } from '#application/dispute-set';
 import { DisputeWatch } from '#application/dispute-watch';
 import { EvidenceFiles } from '#application/evidence-files';
-import type { NewEvidenceFile, ProviderDisputeName, Want } from '#application/kept';
+import type { NewEvidenceFile, PaidCharge, ProviderDisputeName, Want } from '#application/kept';
 import type { Dispute, FraudWarning } from '#domain/dispute/dispute';
-import type { Draft, EvidenceFile, Packet } from '#domain/dispute/evidence';
+import { chargesIn, type Draft, type EvidenceFile, type Packet } from '#domain/dispute/evidence';
 import { at, Rows } from './memory-rows.js';
 
 export class MemoryDisputes {
@@ -19,6 +19,7 @@ export class MemoryDisputes {
   constructor(
     undo: (() => void)[],
     private readonly nextOrdinal: () => bigint,
+    private readonly paidAt: (account: string, provider: string, name: string) => Date | null,
   ) {
     this.disputes = new Rows(undo);
     this.ids = new Rows(undo);
@@ -42,7 +43,16 @@ export class MemoryDisputes {
       warnings: this.warningsIn(want),
       drafts: this.drafts.where(({ disputeId }) => evidence.has(disputeId)).map((draft) => this.withFiles(draft)),
       packets: this.packets.where(({ disputeId }) => evidence.has(disputeId)).map((packet) => this.asUploaded(packet)),
+      charges: this.drafts.where(({ disputeId }) => evidence.has(disputeId)).flatMap((draft) => this.charges(draft)),
     };
+  }
+
+  private charges({ disputeId, content }: Pick<Draft, 'disputeId' | 'content'>): PaidCharge[] {
+    const dispute = this.disputes.get(disputeId);
+    return chargesIn(content).flatMap((name) => {
+      const paidAt = dispute === undefined ? null : this.paidAt(dispute.account, dispute.provider, name);
+      return paidAt === null ? [] : [{ disputeId, name, paidAt }];
+    });
   }
 
   store(set: DisputeSet, now: Date): void {

@@ -107,7 +107,11 @@ export class MemoryStores {
   readonly calls: KeptCall[] = [];
   sealed = 0;
   private ordinals = 0n;
-  readonly disputes = new MemoryDisputes(this.undo, () => this.nextOrdinal());
+  readonly disputes = new MemoryDisputes(
+    this.undo,
+    () => this.nextOrdinal(),
+    (account, provider, name) => this.payments.get(this.names.get(at(account, provider, name))?.paymentKey ?? '')?.paidAt ?? null,
+  );
   readonly evidenceFiles: EvidenceFiles = new MemoryEvidenceFiles(this.disputes);
   readonly watch: DisputeWatch = new MemoryDisputeWatch(this);
 

@@ -97,6 +97,7 @@ export class RedressInMemory {
     return {
       commands,
       disputes,
+      desk: new EvidenceDesk(book, providers),
       deadlines: new WatchDeadlines(this.stores.watch, book, usualTerms, this.policy, log),
       upkeep: new Upkeep(book, queue, commands, disputes),
       operations: new RunOperations(queue, book, providers, this.stores.evidenceFiles, recorder, settings, log),

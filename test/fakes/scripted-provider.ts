@@ -22,6 +22,7 @@ interface BookedPayment {
   readonly aliases: readonly string[];
   readonly currency: string;
   readonly captured: bigint;
+  readonly paidAt: Date | null;
   readonly refusal: Rejection | null;
 }
 
@@ -75,9 +76,12 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
   }
 
   /** A payment comes into being; one with a refusal cannot be refunded. */
-  pay(name: string, money: Money, more: { readonly aliases?: readonly string[]; readonly refusal?: Rejection } = {}): void {
-    const { amount: captured, currency } = money;
-    this.payments.push({ name, aliases: more.aliases ?? [], currency, captured, refusal: more.refusal ?? null });
+  pay(
+    name: string,
+    { amount: captured, currency }: Money,
+    more: Partial<Pick<BookedPayment, 'aliases' | 'paidAt' | 'refusal'>> = {},
+  ): void {
+    this.payments.push({ name, currency, captured, aliases: [], paidAt: null, refusal: null, ...more });
   }
 
   /** More of a payment is captured later. */

@@ -69,7 +69,11 @@ export class ApiModule {
             new Upkeep(book, queue, refunds, disputes),
         },
         { provide: DisputeCommands, inject: [Book], useFactory: (book: Book) => new DisputeCommands(book) },
-        { provide: EvidenceDesk, inject: [Book], useFactory: (book: Book) => new EvidenceDesk(book) },
+        {
+          provide: EvidenceDesk,
+          inject: [Book, Providers],
+          useFactory: (book: Book, providers: Providers) => new EvidenceDesk(book, providers),
+        },
         { provide: Feed, inject: [EventLog, Wake], useFactory: (log: EventLog, wake: Wake) => new Feed(log, wake, streamTimes) },
         HttpCommands,
         Metrics,

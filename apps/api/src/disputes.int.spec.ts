@@ -832,3 +832,68 @@ describeWithDatabase('What is decided about a dispute', () => {
     );
   });
 });
+
+describeWithDatabase('Earlier payments that the evidence of a dispute rests on', () => {
+  begin();
+  end();
+  const same = { customerAccountId: 'a-1', customerPurchaseIp: '203.0.113.7', productDescription: 'A chair' };
+  const fraud = () => api.dispute({ reason: 'fraudulent', networkReasonCode: '10.4' });
+  const daysAgo = async (...all: readonly number[]) =>
+    Promise.all(all.map(async (days) => (await api.pay({ daysAgo: days })).chargeId));
+  const name = (id: string, charges: readonly string[]) =>
+    write(id, {
+      enhancedEvidence: {
+        visaCompellingEvidence3: {
+          disputedTransaction: { ...same, merchandiseOrServices: 'merchandise' },
+          priorUndisputedTransactions: charges.map((charge) => ({ ...same, charge })),
+        },
+      },
+    });
+  const findings = (body: Readonly<Record<string, unknown>>) => (body['findings'] as { code: string }[]).map(({ code }) => code);
+
+  it('are read at the provider once they are named, and keep an answer back that names one 100 days older', async () => {
+    const { id } = await fraud();
+    const named = await name(id, await daysAgo(100, 200));
+    expect(named).toMatchObject({ status: 200 });
+    expect(findings(named.body)).toEqual(['prior_charge_date_unknown', 'prior_charge_date_unknown']);
+    await api.work();
+    const shown = (await evidenceOf(id)).body;
+    expect(shown).toMatchObject({
+      findings: [
+        {
+          code: 'prior_charge_outside_window',
+          severity: 'error',
+          path: 'enhancedEvidence.visaCompellingEvidence3.priorUndisputedTransactions.0.charge',
+        },
+      ],
+    });
+    expect(await to(id, 'submit', { confirm: true, version: shown['version'] })).toMatchObject({
+      status: 422,
+      body: { code: 'evidence_refused', detail: expect.stringContaining('It is 100.0 days older.') },
+    });
+  });
+
+  it('let an answer go out that names two of 200 and 300 days before', async () => {
+    const { id } = await fraud();
+    await name(id, await daysAgo(200, 300));
+    await api.work();
+    const shown = (await evidenceOf(id)).body;
+    expect(shown['findings']).toEqual([]);
+    expect(await to(id, 'submit', { confirm: true, version: shown['version'] })).toMatchObject({ status: 200 });
+    await api.work();
+    expect((await api.get(`/v1/disputes/${id}`)).body).toMatchObject({ status: 'under_review', decision: { state: 'done' } });
+  });
+
+  it('are told of at once where they are known already, and stay a warning where nobody knows them', async () => {
+    const { id } = await fraud();
+    const charges = await daysAgo(100, 200);
+    await name(id, charges);
+    await api.work();
+    const { id: another } = await fraud();
+    const known = await name(another, charges);
+    expect(findings(known.body)).toEqual(['prior_charge_outside_window']);
+    await name(another, [charges[1] ?? '', 'ch_nobodys']);
+    await api.work();
+    expect(findings((await evidenceOf(another)).body)).toEqual(['prior_charge_date_unknown']);
+  });
+});

@@ -3,6 +3,7 @@ import { Controller, Delete, Get, HttpCode, Inject, Logger, Param, Patch, Post, 
 import { ApiBody, ApiConsumes, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { EvidenceDesk, type EvidenceAnswer, type EvidenceOrder } from '#application/evidence-desk';
+import { knownCharges } from '#application/known-charges';
 import { publicEvidence } from '#application/messages';
 import { EditEvidence, type Evidence } from '#contracts/evidence';
 import { jsonSchema } from '#contracts/schemas';
@@ -61,9 +62,10 @@ export class EvidenceController {
     @Req() request: CallerRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Evidence> {
-    const { dispute } = await keptDispute(this.views, given, queryOf(AccountQuery, request));
-    const { draft, packets } = await this.views.evidence(dispute.id);
-    return tagged(publicEvidence(dispute, draft ?? emptyDraft(dispute.id), packets), reply);
+    const { dispute, payment } = await keptDispute(this.views, given, queryOf(AccountQuery, request));
+    const { draft, packets, charges } = await this.views.evidence(dispute.id);
+    const known = knownCharges(payment, charges);
+    return tagged(publicEvidence(dispute, draft ?? emptyDraft(dispute.id), packets, known), reply);
   }
 
   @Patch()
@@ -230,9 +232,17 @@ export class EvidenceController {
   }
 }
 
-function orderOf({ id: disputeId, account }: Dispute, request: CallerRequest, seen: number | null): EvidenceOrder {
+function orderOf({ id: disputeId, account, provider }: Dispute, request: CallerRequest, seen: number | null): EvidenceOrder {
   const given = idempotencyKey(request);
-  return { account, disputeId, source: request.caller ?? '', key: given ?? randomUUID(), isOwnKey: given !== undefined, seen };
+  return {
+    account,
+    provider,
+    disputeId,
+    source: request.caller ?? '',
+    key: given ?? randomUUID(),
+    isOwnKey: given !== undefined,
+    seen,
+  };
 }
 
 function tagged(evidence: Evidence, reply: FastifyReply): Evidence {

@@ -1,6 +1,7 @@
 /* What people, services and policies decide about a dispute: to submit, to accept, to let it pass, to have it read, to acknowledge. */
 import { addDecision, addDisputeRead } from '#application/dispute-operations';
 import type { Cause } from '#application/kept';
+import { knownChargesIn } from '#application/known-charges';
 import { priorities } from '#application/operations';
 import { takeUp } from '#application/steering';
 import type { WorkingSet } from '#application/working-set';
@@ -29,7 +30,9 @@ export function decideToSubmit(set: WorkingSet, dispute: Dispute, version: numbe
   }
   if (isEmpty(draft)) return err({ code: 'evidence_empty' });
   const answer = answerFrom(draft, dispute.stage === 'appeal');
-  const errors = lint(dispute, answer).filter(({ severity }) => severity === 'error');
+  const errors = lint(dispute, answer, knownChargesIn(set, dispute, answer.content)).filter(
+    ({ severity }) => severity === 'error',
+  );
   if (errors.length > 0) {
     const detail = errors.map(({ path, message }) => `${path}: ${message}`).join(' ');
     return err({ code: 'evidence_refused', detail, findings: errors });

@@ -1,5 +1,5 @@
 /* The disputes of a working set: what was loaded of them, as it stands after each decision, and what of it is to be stored. */
-import type { Cause, NewEvidenceFile, ProviderDisputeName } from '#application/kept';
+import type { Cause, NewEvidenceFile, PaidCharge, ProviderDisputeName } from '#application/kept';
 import { accountDispute, effectOn, type Payment } from '#domain/payment/payment';
 import { evolve, type Dispute, type DisputeEvent, type DisputeEventType, type FraudWarning } from '#domain/dispute/dispute';
 import type { Draft, Packet } from '#domain/dispute/evidence';
@@ -18,6 +18,8 @@ export interface LoadedDisputes {
   readonly drafts: readonly Draft[];
   readonly packets: readonly Packet[];
   readonly warnings: readonly FraudWarning[];
+  /** Of the earlier payments that the drafts name. They come without their locks. */
+  readonly charges: readonly PaidCharge[];
 }
 
 export class DisputeSet {
@@ -26,6 +28,7 @@ export class DisputeSet {
   private readonly drafts = new Map<string, Draft>();
   private readonly packets = new Map<string, Packet>();
   private readonly warnings = new Map<string, FraudWarning>();
+  private readonly charges: readonly PaidCharge[];
   /** What is to be stored. */
   readonly changes = {
     newDisputes: new Set<string>(),
@@ -49,6 +52,7 @@ export class DisputeSet {
     for (const dispute of loaded.disputes) this.keep(dispute);
     for (const draft of loaded.drafts) this.drafts.set(draft.disputeId, draft);
     for (const packet of loaded.packets) this.packets.set(packetKey(packet), packet);
+    this.charges = loaded.charges;
     for (const warning of loaded.warnings) this.warnings.set(nameOf(warning, warning.providerWarningId), warning);
   }
 
@@ -89,6 +93,11 @@ export class DisputeSet {
   /** What was or is to be sent in a round of a dispute. */
   packet(disputeId: string, round: number, version: number): Packet | undefined {
     return this.packets.get(packetKey({ disputeId, round, version }));
+  }
+
+  /** When earlier payments were paid that its draft named when it was loaded. */
+  paidCharges(disputeId: string): readonly PaidCharge[] {
+    return this.charges.filter((charge) => charge.disputeId === disputeId);
   }
 
   /** All that names files of a dispute: its draft, and its packets. */

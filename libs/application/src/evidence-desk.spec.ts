@@ -45,7 +45,16 @@ describe('At the desk for evidence', () => {
   let desk: EvidenceDesk;
   let keys = 0;
   const by = (order: Partial<EvidenceOrder> = {}): EvidenceOrder => {
-    return { account: 'default', disputeId: id, source: 'ann', key: `k-${(keys += 1)}`, isOwnKey: true, seen: null, ...order };
+    return {
+      account: 'default',
+      provider: 'stripe',
+      disputeId: id,
+      source: 'ann',
+      key: `k-${(keys += 1)}`,
+      isOwnKey: true,
+      seen: null,
+      ...order,
+    };
   };
   const open = () =>
     stores.operations.where(({ state }) => state === 'open').map(({ kind, key, attempt }) => ({ kind, key, attempt }));
@@ -53,7 +62,7 @@ describe('At the desk for evidence', () => {
   beforeEach(async () => {
     let ids = 0;
     stores = new MemoryStores(() => `00000000-0000-4000-8000-${String((ids += 1)).padStart(12, '0')}`, at);
-    desk = new EvidenceDesk(stores.book);
+    desk = new EvidenceDesk(stores.book, new Providers([], [], []));
     const name = paymentName(new Providers([], [], []), 'default', 'stripe', 'pi_1');
     await stores.book.transact({ payments: [name], disputes: [id], evidence: [id] }, (set) => {
       const { key: paymentKey } = set.paymentCalled(name);

@@ -5,9 +5,11 @@
 import type { Book } from '#application/book';
 import { whoChanged } from '#application/dispute-decisions';
 import { addStage, addUpload } from '#application/dispute-operations';
-import type { NewEvidenceFile } from '#application/kept';
+import type { NewEvidenceFile, PaymentName } from '#application/kept';
+import { knownChargesIn, paymentsNamed, readUnknownCharges } from '#application/known-charges';
 import { publicEvidence } from '#application/messages';
 import { commandId, digestOf, evidenceFileId } from '#application/names';
+import type { Providers } from '#application/providers';
 import type { WorkingSet } from '#application/working-set';
 import { codes, type Code } from '#contracts/codes';
 import type { Evidence as PublicEvidence } from '#contracts/evidence';
@@ -27,6 +29,7 @@ import { type Result } from '#domain/result';
 /** Who changes the evidence of which dispute. */
 export interface EvidenceOrder {
   readonly account: string;
+  readonly provider: string;
   readonly disputeId: string;
   readonly source: string;
   /** The caller's idempotency key, or one made for them: then nobody can ask again, and the answer is not kept. */
@@ -55,13 +58,18 @@ interface Change {
   /** What of it is kept with the command, for the history: none of the evidence itself. */
   readonly told: object;
   readonly fileId: string | null;
+  /** Earlier payments that it names. */
+  readonly payments?: readonly PaymentName[];
   decide(draft: Draft, at: Date): Result<Draft, DraftError>;
   /** What the change takes besides the draft. */
   follow(set: WorkingSet, dispute: Dispute, before: Draft, after: Draft): void;
 }
 
 export class EvidenceDesk {
-  constructor(private readonly book: Book) {}
+  constructor(
+    private readonly book: Book,
+    private readonly providers: Providers,
+  ) {}
 
   edit(changes: EvidenceChanges, order: EvidenceOrder): Promise<EvidenceAnswer> {
     return this.carryOut(order, {
@@ -69,8 +77,9 @@ export class EvidenceDesk {
       content: changes,
       told: { fields: Object.keys(changes) },
       fileId: null,
+      payments: paymentsNamed(this.providers, order.account, order.provider, changes),
       decide: (draft, at) => edit(draft, changes, order.seen, order.source, at),
-      follow: () => undefined,
+      follow: (set, dispute) => readUnknownCharges(set, dispute, changes),
     });
   }
 
@@ -111,9 +120,10 @@ export class EvidenceDesk {
   private carryOut(order: EvidenceOrder, change: Change): Promise<EvidenceAnswer> {
     const { account, disputeId, source, key, isOwnKey } = order;
     const id = uuidOf(order);
-    const { type, content } = change;
+    const { type, content, payments = [] } = change;
     const digest = digestOf({ type, disputeId, content });
-    return this.book.transact({ disputes: [disputeId], evidence: [disputeId], commands: [id] }, (set) => {
+    const want = { disputes: [disputeId], evidence: [disputeId], commands: [id], payments };
+    return this.book.transact(want, (set) => {
       const first = set.command(id);
       if (first !== undefined) return repeat(first, digest);
       const answer = apply(set, order, change);
@@ -167,7 +177,8 @@ function apply(set: WorkingSet, { disputeId, seen }: EvidenceOrder, change: Chan
     addStage(set, dispute, after.version);
   }
   const packets = set.disputes.packetsOfDispute(disputeId);
-  return { kind: 'accepted', evidence: publicEvidence(dispute, after, packets), fileId: change.fileId, repeated: false };
+  const evidence = publicEvidence(dispute, after, packets, knownChargesIn(set, dispute, after.content));
+  return { kind: 'accepted', evidence, fileId: change.fileId, repeated: false };
 }
 
 function refuse(code: Code, detail: string = codes[code]): EvidenceAnswer {

@@ -50,7 +50,7 @@ export interface Want {
    * change the others; with `disputed` only where a payment is known to have a dispute.
    */
   readonly disputesOfPayments?: 'all' | 'disputed';
-  /** Disputes, by our ids, whose drafts and packets are wanted too. */
+  /** Disputes, by our ids, whose drafts and packets are wanted too, and when the earlier payments were paid that the drafts name. */
   readonly evidence?: readonly string[];
   /** Fraud warnings, by the provider's ids. */
   readonly warnings?: readonly ProviderDisputeName[];
@@ -149,6 +149,14 @@ export interface DeadLetter extends DeadLetterRecord {
   readonly refundId: string | null;
 }
 
+/** When an earlier payment that the draft of a dispute names was paid. */
+export interface PaidCharge {
+  readonly disputeId: string;
+  /** As the draft has it. */
+  readonly name: string;
+  readonly paidAt: Date;
+}
+
 /** What led to a change; goes into its events. */
 export interface Cause {
   readonly causationId: string | null;
@@ -167,6 +175,7 @@ export interface Loaded {
   readonly drafts: readonly Draft[];
   readonly packets: readonly Packet[];
   readonly warnings: readonly FraudWarning[];
+  readonly charges: readonly PaidCharge[];
   readonly references: ReadonlyMap<string, string>;
   readonly commands: readonly KeptCommand[];
   readonly operations: readonly Operation[];

@@ -18,7 +18,7 @@ import { available, overdrawn, type Payment } from '#domain/payment/payment';
 import { completeness, type CompletenessItem } from '#domain/dispute/completeness';
 import type { Dispute, FraudWarning } from '#domain/dispute/dispute';
 import { answerFrom, type Draft, type EvidenceFile, type Packet } from '#domain/dispute/evidence';
-import { lint } from '#domain/dispute/linter';
+import { lint, type KnownCharges } from '#domain/dispute/linter';
 import { refundHint } from '#domain/dispute/refund-hint';
 import type { ActionRequired, Refund, Rejection } from '#domain/refund/refund';
 
@@ -135,7 +135,7 @@ export function shownWarning(warning: FraudWarning, payment: Payment, disputeFee
 }
 
 /** The evidence of a dispute. Score and findings are of what would go out now. */
-export function publicEvidence(dispute: Dispute, draft: Draft, packets: readonly Packet[]): PublicEvidence {
+export function publicEvidence(dispute: Dispute, draft: Draft, packets: readonly Packet[], known: KnownCharges): PublicEvidence {
   const answer = answerFrom(draft, dispute.stage === 'appeal');
   const { score, version, row, productType, items, missing } = completeness(dispute, answer);
   return {
@@ -145,7 +145,7 @@ export function publicEvidence(dispute: Dispute, draft: Draft, packets: readonly
     files: draft.files.map(publicFile),
     changes: draft.changes.map(({ at, ...change }) => ({ ...change, at: at.toISOString() })),
     score: { score, version, row, productType, items: items.map(publicItem), missing: missing.map(publicItem) },
-    findings: lint(dispute, answer),
+    findings: lint(dispute, answer, known),
     stagedVersion: draft.stagedVersion,
     staged: draft.staged,
     packets: packets.map(({ round, version: sent, content, files, emptied, by, decidedAt, submittedAt }) => ({

@@ -11,6 +11,7 @@ import { OpenOperations1763800000007 } from '#persistence/migrations/0007-open-o
 import { HaltedPartitions1763800000008 } from '#persistence/migrations/0008-halted-partitions';
 import { Disputes1763800000009 } from '#persistence/migrations/0009-disputes';
 import { DisputeIndexes1763800000010 } from '#persistence/migrations/0010-dispute-indexes';
+import { KnownCharges1763800000011 } from '#persistence/migrations/0011-known-charges';
 
 class SnakeCase extends DefaultNamingStrategy {
   override columnName(property: string, given: string | undefined): string {
@@ -45,6 +46,7 @@ export function dataSource({ url, connections, silenceMs = longestSilenceMs }: D
       HaltedPartitions1763800000008,
       Disputes1763800000009,
       DisputeIndexes1763800000010,
+      KnownCharges1763800000011,
     ],
     migrationsTransactionMode: 'each',
     migrationsTableName: 'migration',

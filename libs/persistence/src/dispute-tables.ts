@@ -1,10 +1,10 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import type { DisputeSet, LoadedDisputes } from '#application/dispute-set';
 import { Conflict } from '#application/errors';
-import type { Want } from '#application/kept';
+import type { PaidCharge, Want } from '#application/kept';
 import type { Dispute, FraudWarning } from '#domain/dispute/dispute';
-import type { Draft, EvidenceFile, Packet } from '#domain/dispute/evidence';
-import { DisputeRow, DraftRow, EvidenceFileRow, PacketRow, uuidOf, WarningRow } from '#persistence/rows';
+import { chargesIn, type Draft, type EvidenceFile, type Packet } from '#domain/dispute/evidence';
+import { disputeIds, DisputeRow, DraftRow, EvidenceFileRow, PacketRow, uuidOf, WarningRow } from '#persistence/rows';
 import {
   findDisputedPayments,
   loadDisputes,
@@ -14,6 +14,7 @@ import {
   loadWarnings,
   noteUploads,
   removeFiles,
+  whenPaid,
 } from '#persistence/statements';
 import { columns, run, Table } from '#persistence/table';
 
@@ -22,6 +23,8 @@ export interface KeptEvidence {
   readonly drafts: readonly Draft[];
   readonly packets: readonly Packet[];
   readonly files: readonly EvidenceFile[];
+  /** Of the earlier payments that the drafts name. */
+  readonly charges: readonly PaidCharge[];
 }
 
 /** What the book keeps of disputes. A transaction that wants none and changes none runs none of these statements. */
@@ -56,12 +59,12 @@ export class DisputeTables {
     for (const { paymentKey } of [...disputes, ...warnings]) {
       if (!locked.has(paymentKey)) throw new Conflict('a dispute has moved to another payment');
     }
-    const { drafts, packets } = await this.evidence(runner, want.evidence ?? []);
-    return { disputes, warnings, drafts, packets };
+    const { drafts, packets, charges } = await this.evidence(runner, want.evidence ?? []);
+    return { disputes, warnings, drafts, packets, charges };
   }
 
   async evidence(runner: QueryRunner, disputeIds: readonly string[]): Promise<KeptEvidence> {
-    if (disputeIds.length === 0) return { drafts: [], packets: [], files: [] };
+    if (disputeIds.length === 0) return { drafts: [], packets: [], files: [], charges: [] };
     const ids = [disputeIds.map(uuidOf)];
     const files = (await run(runner, loadFiles(this.files.selection), ids)).rows.map((raw) => fileOf(this.files.read(raw)));
     const drafts = (await run(runner, loadDrafts(this.drafts.selection), ids)).rows.map((raw) => this.drafts.read(raw));
@@ -69,6 +72,7 @@ export class DisputeTables {
     const uploaded = new Map(files.map(({ id, providerFileId }) => [id, providerFileId]));
     return {
       files,
+      charges: await this.charges(runner, drafts),
       drafts: drafts.map((draft) => ({
         ...draft,
         files: files.filter(({ disputeId, removedAt }) => disputeId === draft.disputeId && removedAt === null),
@@ -108,6 +112,14 @@ export class DisputeTables {
     const given = [ids, ...named(want.providerDisputes), keys, ofPayments];
     const { rows } = await run(runner, loadDisputes(this.disputes.selection), given);
     return rows.map((raw) => this.disputes.read(raw));
+  }
+
+  private async charges(runner: QueryRunner, drafts: readonly Pick<Draft, 'disputeId' | 'content'>[]): Promise<PaidCharge[]> {
+    const named = drafts.flatMap(({ disputeId, content }) => chargesIn(content).map((name) => ({ disputeId, name })));
+    if (named.length === 0) return [];
+    const given = [named.map(({ disputeId }) => uuidOf(disputeId)), named.map(({ name }) => name)];
+    const { rows } = await run<{ dispute_id: string; name: string; paid_at: Date }>(runner, whenPaid, given);
+    return rows.map((row) => ({ disputeId: String(disputeIds.from(row.dispute_id)), name: row.name, paidAt: row.paid_at }));
   }
 
   private async loadWarnings(runner: QueryRunner, { warnings = [] }: Want): Promise<FraudWarning[]> {

@@ -89,7 +89,15 @@ describeWithDatabase('Views of disputes', () => {
   });
   const add = (of: PaymentName, more: Partial<Dispute> = {}): Promise<Dispute> =>
     book.transact({ payments: [of] }, (set) => {
-      const facts = { name: of.name, aliases: [], currency: 'USD', captured: 5000n, basis: 'provider', refusal: null } as const;
+      const facts = {
+        name: of.name,
+        aliases: [],
+        currency: 'USD',
+        captured: 5000n,
+        basis: 'provider',
+        paidAt: null,
+        refusal: null,
+      } as const;
       set.setPayment(recordFacts(set.paymentCalled(of), { ...facts, at: set.now }));
       return set.disputes.add(opened(set, of, more), [], cause);
     });

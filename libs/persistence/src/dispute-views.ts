@@ -1,5 +1,6 @@
 /* What people look at of disputes. Reads only; every list goes by an index and a cursor. */
 import type { DataSource } from 'typeorm';
+import type { PaidCharge } from '#application/kept';
 import type { Dispute, FraudWarning } from '#domain/dispute/dispute';
 import type { Draft, EvidenceFile, Packet } from '#domain/dispute/evidence';
 import type { Payment } from '#domain/payment/payment';
@@ -44,6 +45,8 @@ export interface EvidenceView {
   readonly packets: readonly Packet[];
   /** Every file there was, those that were taken out as well, in order of arrival. */
   readonly files: readonly EvidenceFile[];
+  /** When the earlier payments were paid that the draft names, as far as that is known. */
+  readonly charges: readonly PaidCharge[];
 }
 
 export interface FileView {
@@ -186,9 +189,9 @@ export class DisputeViews {
     const runner = this.source.createQueryRunner();
     try {
       await runner.startTransaction('REPEATABLE READ');
-      const { drafts, packets, files } = await this.tables.evidence(runner, [disputeId]);
+      const { drafts, packets, files, charges } = await this.tables.evidence(runner, [disputeId]);
       await runner.commitTransaction();
-      return { draft: drafts[0] ?? null, packets, files };
+      return { draft: drafts[0] ?? null, packets, files, charges };
     } catch (error) {
       if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
       throw meaningOf(error);

@@ -128,6 +128,7 @@ export class PaymentRow {
   @Big() lost!: bigint;
   @Text() basis!: 'provider' | 'records';
   @MaybeTime() readAt!: Date | null;
+  @MaybeTime() paidAt!: Date | null;
   @Json({ nullable: true }) refusal!: Rejection | null;
   @Int() waiting!: number;
   @Int() unknown!: number;

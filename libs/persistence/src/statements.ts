@@ -130,6 +130,18 @@ export const loadFiles = (selection: string) =>
 export const loadPackets = (selection: string) =>
   `select ${selection} from evidence_packet where dispute_id = any($1::uuid[]) order by dispute_id, round, version`;
 
+/** When payments were paid, by what disputes' drafts call them. Primary keys. Nobody waits for whoever only looks, so it takes no lock. */
+export const whenPaid = `
+  select given.dispute_id, given.name, found.paid_at
+  from unnest($1::uuid[], $2::text[]) as given (dispute_id, name), lateral (
+    select account, provider from dispute d where d.id = given.dispute_id limit 1
+  ) about, lateral (
+    select payment_key from payment_alias a where (a.account, a.provider, a.name) = (about.account, about.provider, given.name) limit 1
+  ) called, lateral (
+    select paid_at from payment p where p.key = called.payment_key limit 1
+  ) found
+  where found.paid_at is not null`;
+
 export const removeFiles = `update evidence_file set removed_at = $2 where id = any($1::uuid[]) and removed_at is null`;
 export const noteUploads = `
   update evidence_file set provider_file_id = ($2::text[])[array_position($1::uuid[], id)] where id = any($1::uuid[])`;

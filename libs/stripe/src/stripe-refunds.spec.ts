@@ -32,6 +32,7 @@ const charge = {
   amount_captured: 10000,
   currency: 'usd',
   captured: true,
+  created: 1_790_000_000,
   status: 'succeeded',
   payment_intent: 'pi_1',
   transfer_data: null,
@@ -324,7 +325,16 @@ describe('A refund is read from Stripe', () => {
 });
 
 describe('A payment is read from Stripe', () => {
-  const facts = { name: 'pi_1', aliases: ['ch_1'], currency: 'USD', captured: 10000n, basis: 'provider', refusal: null, at: now };
+  const facts = {
+    name: 'pi_1',
+    aliases: ['ch_1'],
+    currency: 'USD',
+    captured: 10000n,
+    basis: 'provider',
+    paidAt: new Date('2026-09-21T14:13:20Z'),
+    refusal: null,
+    at: now,
+  };
 
   it('by its PaymentIntent, with its refunds, in one call', async () => {
     server.answers(json(200, intent));

@@ -216,9 +216,14 @@ function factsOf(intent: Intent | null, charge: Stripe.Charge | null, at: Date):
     basis: 'provider',
     aliases: charge === null || charge.id === name ? [] : [charge.id],
     captured: captured ?? 0n,
+    paidAt: charge?.captured === true ? timeOf(charge.created) : null,
     refusal: captured === null ? notOurUnits(currency) : refusalOf(intent, charge),
   };
 }
+
+/** Stripe counts in seconds; and a charge tells when it was made, not when it was captured. */
+const timeOf = (seconds: unknown) =>
+  typeof seconds === 'number' && seconds > 0 && seconds < 1e11 ? new Date(seconds * 1_000) : null;
 
 /** Why nothing of the payment can be refunded now. docs.stripe.com/payments/paymentintents/lifecycle */
 function refusalOf(intent: Intent | null, charge: Stripe.Charge | null): Rejection | null {

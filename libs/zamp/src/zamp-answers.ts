@@ -144,7 +144,8 @@ export function factsOf(data: Data, at: Date): PaymentFacts | null {
   const said = text(data['amount']);
   if (name === null || status === null || currency === null || said === null) return null;
   const amount = minorUnits(said, currency);
-  const facts = { name, aliases: [], currency, basis: 'records', at } as const;
+  // Of a session it is documented when it was begun, not when it was paid.
+  const facts = { name, aliases: [], currency, basis: 'records', paidAt: null, at } as const;
   if (status !== 'succeeded') return { ...facts, captured: 0n, refusal: refusalOf(name, status, text(data['failure_code'])) };
   if (amount !== null) return { ...facts, captured: amount, refusal: null };
   const detail = `${said} ${currency} of ${name} cannot be said in whole minor units.`;

@@ -313,7 +313,16 @@ describe('A refund is read from Zamp', () => {
 describe('A session is read from Zamp', () => {
   it('and rests on our own records, since Zamp lists no refunds', async () => {
     server.answers(json(200, { data: session }));
-    const facts = { name: 'ps_1', aliases: [], currency: 'AED', captured: 10000n, basis: 'records', refusal: null, at: now };
+    const facts = {
+      name: 'ps_1',
+      aliases: [],
+      currency: 'AED',
+      captured: 10000n,
+      basis: 'records',
+      paidAt: null,
+      refusal: null,
+      at: now,
+    };
     await expect(zamp.readPayment('ps_1', context())).resolves.toEqual({ kind: 'found', facts, refunds: [] });
     expect(server.requests[0]).toMatchObject({ method: 'GET', path: '/zamp/payments/v1/payment-sessions/ps_1' });
     expect(server.requests[0]?.headers).not.toHaveProperty('x-zamp-idempotency-key');

@@ -120,6 +120,12 @@ export interface EvidenceFile {
   readonly removedAt: Date | null;
 }
 
+/** The earlier payments that evidence rests on, as the provider calls them. */
+export function chargesIn({ enhancedEvidence }: EvidenceChanges): string[] {
+  const priors = enhancedEvidence?.visaCompellingEvidence3?.priorUndisputedTransactions ?? [];
+  return [...new Set(priors.map(({ charge }) => charge.trim()))].filter((charge) => charge !== '');
+}
+
 /** Who changed what in one version of a draft. */
 export interface DraftChange {
   readonly version: number;

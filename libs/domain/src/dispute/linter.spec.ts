@@ -247,7 +247,7 @@ const fraud = (changes: Partial<LintedDispute> = {}) =>
 const paidAt = new Date('2026-03-02T12:00:00Z');
 const daysBefore = (days: number) => new Date(paidAt.getTime() - days * 86_400_000);
 const known = (first = 200, second = 300): KnownCharges => ({
-  charge: 'ch_0',
+  disputed: ['pi_0', 'ch_0'],
   paidAt,
   earlier: new Map([
     ['ch_1', daysBefore(first)],
@@ -348,6 +348,7 @@ describe('The linter, about Compelling Evidence 3.0', () => {
     ['a nameless one', [{ charge: 'ch_1' }, { charge: ' ' }], ['prior_charge_missing', '.1.charge']],
     ['the same one twice', [{ charge: 'ch_1' }, { charge: 'ch_1' }], ['prior_charge_repeated', '.1.charge']],
     ['the disputed one', [{ charge: 'ch_0' }, { charge: 'ch_1' }], ['prior_charge_disputed', '.0.charge']],
+    ['the disputed one by another name', [{ charge: 'ch_1' }, { charge: 'pi_0' }], ['prior_charge_disputed', '.1.charge']],
     ['one that is not described', [{ charge: 'ch_1' }, { charge: 'ch_2' }], ['description_missing', '.1.productDescription']],
   ])('does not take %s as the earlier payments', (_, priorUndisputedTransactions, [code, path]) => {
     expect(foundIn(evidence3({ priorUndisputedTransactions }))).toContainEqual([

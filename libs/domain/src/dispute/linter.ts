@@ -125,13 +125,15 @@ export type LintedDispute = Pick<Dispute, 'stage' | 'network' | 'networkReasonCo
 
 /** What is known of the payments that evidence may name. Ids are the provider's, as `PriorTransaction.charge` has them. */
 export interface KnownCharges {
-  /** The disputed one; both null where they are not known. */
-  readonly charge: string | null;
+  /** The disputed one, by all its names. */
+  readonly disputed: readonly string[];
+  /** When it was paid; null where that is not known. */
   readonly paidAt: Date | null;
+  /** When others were. */
   readonly earlier: ReadonlyMap<string, Date>;
 }
 
-const nothingKnown: KnownCharges = { charge: null, paidAt: null, earlier: new Map() };
+const nothingKnown: KnownCharges = { disputed: [], paidAt: null, earlier: new Map() };
 
 /** Judges what would go out: see `answerFrom`. Errors first. */
 export function lint(
@@ -464,7 +466,7 @@ function priorFindings(
       const path = `${priorsPath}.${n}.charge`;
       if (isBlank(charge)) return [finding('prior_charge_missing', path)];
       if (charges.indexOf(charge) < n) return [finding('prior_charge_repeated', path)];
-      if (charge === known.charge) return [finding('prior_charge_disputed', path)];
+      if (known.disputed.includes(charge)) return [finding('prior_charge_disputed', path)];
       return windowFindings(path, known.paidAt, known.earlier.get(charge) ?? null);
     }),
   ];

@@ -186,7 +186,7 @@ function live(books: Books, next: Step): void {
       return add(books, requested({ ...identity(books), ...money, ...words }, at));
     }
     case 'read': {
-      const facts = { name: 'pi_1', aliases: [], currency: 'USD', basis: 'provider', refusal: null } as const;
+      const facts = { name: 'pi_1', aliases: [], currency: 'USD', basis: 'provider', paidAt: null, refusal: null } as const;
       books.payment = Object.freeze(recordFacts(books.payment, { ...facts, captured: next.captured, at: asked }));
       return;
     }

@@ -28,6 +28,7 @@ const facts: PaymentFacts = {
   currency: 'USD',
   captured: 10_000n,
   basis: 'provider',
+  paidAt: clock('11:00'),
   refusal: null,
   at: readAt,
 };
@@ -234,6 +235,14 @@ describe('What the provider says about a payment', () => {
     const payment = recordFacts(namedByCharge, { ...facts, aliases: ['ch_2'] });
     expect(payment).toMatchObject({ name: 'pi_1', settled: true, captured: 10_000n, currency: 'USD', readAt, version: 1 });
     expect(payment.aliases).toEqual(['ch_1', 'ch_2']);
+  });
+
+  it('says when it was paid, and the last word counts', () => {
+    expect(heard.paidAt).toBeNull();
+    expect(captured().paidAt).toEqual(clock('11:00'));
+    const later = { ...facts, paidAt: clock('12:04'), at: clock('12:05') };
+    expect(recordFacts(captured(), later).paidAt).toEqual(clock('12:04'));
+    expect(recordAbsence(captured(), clock('12:05')).paidAt).toEqual(clock('11:00'));
   });
 
   it('adds to the names that are known, each once, and never its own', () => {

@@ -29,6 +29,8 @@ export interface Payment {
   readonly basis: 'provider' | 'records';
   /** When the provider was last asked about the payment; null before the first reading. */
   readonly readAt: Date | null;
+  /** When the customer paid, by the provider's clock; null where that is not known. */
+  readonly paidAt: Date | null;
   /** Why the provider's facts allow no refund at all, if so. */
   readonly refusal: Rejection | null;
   /** Refunds that wait for a reading; whoever comes later waits behind them. */
@@ -64,6 +66,7 @@ export function heardOf(key: string, account: string, provider: string, name: st
     lost: 0n,
     basis: 'provider',
     readAt: null,
+    paidAt: null,
     refusal: null,
     waiting: 0,
     unknown: 0,
@@ -95,6 +98,8 @@ export interface PaymentFacts {
   readonly currency: string;
   readonly captured: bigint;
   readonly basis: 'provider' | 'records';
+  /** When the customer paid; null where the provider does not say, or nothing was taken yet. */
+  readonly paidAt: Date | null;
   /** Why nothing of it can be refunded now (not captured, being returned by the provider), or null. */
   readonly refusal: Rejection | null;
   readonly at: Date;
@@ -102,7 +107,7 @@ export interface PaymentFacts {
 
 export function recordFacts(payment: Payment, facts: PaymentFacts): Payment {
   if (payment.readAt !== null && facts.at < payment.readAt) return payment;
-  const { name, currency, captured, basis, refusal } = facts;
+  const { name, currency, captured, basis, paidAt, refusal } = facts;
   return {
     ...payment,
     name,
@@ -112,6 +117,7 @@ export function recordFacts(payment: Payment, facts: PaymentFacts): Payment {
     currency,
     captured,
     basis,
+    paidAt,
     refusal,
     readAt: facts.at,
     version: payment.version + 1,
