@@ -249,8 +249,8 @@ export class RedressInMemory {
     const bytes = Buffer.from(name);
     const file = { place: 'receipt', name, type: 'application/pdf', size: bytes.length, pages: 1, digest: name, bytes } as const;
     const key = `f-${++this.keys}`;
-    const order = { account: 'default', disputeId, source: 'ann', key, isOwnKey: true, seen: null, correlationId: null };
-    const answer = await new EvidenceDesk(this.stores.book).addFile(file, order);
+    const order = { account: 'default', provider: 'stripe', disputeId, source: 'ann', key, isOwnKey: true, seen: null };
+    const answer = await new EvidenceDesk(this.stores.book, this.providers).addFile(file, order);
     assert(answer.kind === 'accepted');
   }
 
