@@ -95,6 +95,9 @@ describeWithDatabase('Commands that are taken in', () => {
         'redress.command.accepted.v1',
         ...Array.from({ length: 7 }, () => 'redress.command.repeated.v1'),
       ]);
+      for (const { data } of outcomesOf([command.id], all)) {
+        if (data['refundId'] !== undefined) await system.refundThatIs('succeeded', String(data['refundId']));
+      }
       const { payments } = await system.books();
       expect(payments.find(({ paymentId }) => paymentId === command.data.paymentId)?.refunds).toHaveLength(1);
     });

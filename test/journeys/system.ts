@@ -221,12 +221,18 @@ export class System {
     }
   }
 
-  /** Has Kafka forget how far the workers had stored their commands. The workers must be stopped. */
+  /** Has Kafka forget how far the workers had stored their commands. The workers must be stopped; one that was killed stays in the group for a while. */
   async forgetGroup(): Promise<void> {
     const admin = this.kafka().admin();
     await admin.connect();
+    const isGone = async () => {
+      const { groups } = await admin.listGroups();
+      if (!groups.some(({ groupId }) => groupId === 'redress')) return true;
+      await admin.deleteGroups(['redress']).catch(() => undefined);
+      return false;
+    };
     try {
-      await admin.deleteGroups(['redress']);
+      await this.until('Kafka has forgotten the group', isGone);
     } finally {
       await admin.disconnect();
     }
