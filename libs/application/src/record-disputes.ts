@@ -197,6 +197,7 @@ export class RecordDisputes {
       set.disputes.uploaded(dispute.id, operation.target, answer.providerFileId);
       return turn.done('uploaded');
     }
+    set.disputes.refused(dispute.id, operation.target, answer.detail);
     set.disputes.record(dispute.id, attentionTo(dispute, 'provider_refused', set.now), cause);
     turn.done(`${answer.code}: ${answer.detail}`);
   }
