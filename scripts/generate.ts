@@ -9,12 +9,14 @@ import { httpAdapter } from '../apps/api/src/http.js';
 import { openApiDocument } from '../apps/api/src/openapi.js';
 import { readVersion } from '../apps/api/src/version.js';
 import { readSettings } from '../apps/settings.js';
+import { between, faultTable } from '../test/reliability/fault-table.js';
 
 /*
- * Writes what is generated: from the contracts, from the api's controllers, and from ISO 4217's list. With `--check` it writes nothing and
+ * Writes what is generated: from the contracts, from the api's controllers, from ISO 4217's list, and from what tests say they show. With `--check` it writes nothing and
  * fails when what is there differs, naming each file. Run from the repository's root: `node dist/scripts/generate.js [--check]`.
  */
 const SCHEMAS = 'libs/contracts/schemas';
+const RELIABILITY = 'docs/reliability.md';
 
 /** Codes that ISO has added since the list was published; take one out once the list has it. */
 const newerThanTheList: readonly (readonly [code: string, digits: number, why: string])[] = [
@@ -26,6 +28,7 @@ const files = new Map<string, string>([
   ['docs/api/asyncapi.json', json(asyncApiDocument(readVersion()))],
   ['docs/api/openapi.json', json(openApiDocument(await apiPreview(), readVersion()))],
   ['libs/domain/src/currencies.ts', currencies()],
+  [RELIABILITY, between(readFileSync(RELIABILITY, 'utf8'), 'faults', faultTable())],
 ]);
 
 const stale = (existsSync(SCHEMAS) ? readdirSync(SCHEMAS) : [])

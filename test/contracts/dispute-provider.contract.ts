@@ -92,6 +92,7 @@ export function disputeProviderContract(name: string, start: () => Promise<Dispu
           refundable: false,
           submissions: 0,
           submittedBy: null,
+          submittedLate: false,
           movements: [{ kind: 'withdrawal', amount: 10_000n, currency: 'USD' }],
           at: context.now,
         },
@@ -128,8 +129,8 @@ export function disputeProviderContract(name: string, start: () => Promise<Dispu
       const { id } = await bench.open('chargeback');
       await bench.setStatus(id, 'on_the_moon');
       expect(await read(id)).toMatchObject({ status: 'unknown', providerStatus: 'on_the_moon' });
-      expect(await submit(orderOf(id), newKey())).toMatchObject({ kind: 'overtaken', report: { status: 'unknown' } });
-      expect(await accept(id, newKey())).toMatchObject({ kind: 'overtaken' });
+      expect(await submit(orderOf(id), newKey())).toMatchObject({ kind: 'unsent' });
+      expect(await accept(id, newKey())).toMatchObject({ kind: 'unsent' });
       expect(await bench.books(id)).toMatchObject({ answers: [], closes: 0 });
     });
 
@@ -159,7 +160,7 @@ export function disputeProviderContract(name: string, start: () => Promise<Dispu
       expect(new Set(listed).size).toBe(listed.length);
       expect(listed.filter((id) => opened.includes(id))).toEqual(opened.toReversed());
       const tomorrow = new Date(since.getTime() + 86_400_000);
-      expect(await provider.listDisputes(tomorrow, null, call())).toEqual({ kind: 'page', disputes: [], next: null });
+      expect(await provider.listDisputes(tomorrow, null, call())).toEqual({ kind: 'page', disputes: [], unread: [], next: null });
     });
 
     it('reads an early fraud warning with its payment', async () => {
@@ -329,9 +330,9 @@ export function disputeProviderContract(name: string, start: () => Promise<Dispu
     it('sends nothing when the look before it fails', async () => {
       const { id } = await bench.open('chargeback');
       await bench.failLook();
-      expect(await submit(orderOf(id), newKey())).toMatchObject({ kind: 'later' });
+      expect(await submit(orderOf(id), newKey())).toMatchObject({ kind: 'unsent' });
       await bench.failLook();
-      expect(await accept(id, newKey())).toMatchObject({ kind: 'later' });
+      expect(await accept(id, newKey())).toMatchObject({ kind: 'unsent' });
       expect(await bench.books(id)).toEqual({ answers: [], staged: 0, closes: 0 });
     });
 
@@ -347,7 +348,7 @@ export function disputeProviderContract(name: string, start: () => Promise<Dispu
         provider.accept({ providerDisputeId: id, stage: 'chargeback' }, newKey(), over),
         provider.upload({ name: 'document.pdf', type: 'application/pdf', bytes: pdf() }, newKey(), over),
       ]);
-      expect(kinds.map(({ kind }) => kind)).toEqual(['unread', 'unread', 'unread', 'unknown', 'later', 'later', 'unknown']);
+      expect(kinds.map(({ kind }) => kind)).toEqual(['unread', 'unread', 'unread', 'unknown', 'unsent', 'unsent', 'unknown']);
       expect(await bench.books(id)).toEqual({ answers: [], staged: 0, closes: 0 });
     });
 

@@ -87,7 +87,7 @@ export function queueContract(scene: Scene): void {
       expect(await claimed(1)).toEqual([later]);
     });
 
-    it('hands over what was held when the lease is over, under a higher fence', async () => {
+    it('hands over what was held when the lease is over, under a higher fence (F23)', async () => {
       await clearQueue();
       await read(10, 0);
       const [first] = await scene.stores.queue.claim(1, 30_000);

@@ -61,7 +61,7 @@ export function sendingContract(scene: Scene): void {
       expect(await countOf()).toBe(9);
     });
 
-    it('is one for all workers, loses what nobody used, and is not fooled by a clock that was moved', async () => {
+    it('is one for all workers, loses what nobody used, and is not fooled by a clock that was moved (F32)', async () => {
       await reads(await account(plenty, 0.1), 9);
       expect(await countOf()).toBe(1);
       expect(await scene.bench.again().queue.claim(10, 600_000)).toEqual([]);

@@ -74,6 +74,7 @@ export class RedressInMemory {
     this.stores = new MemoryStores(newId, new Date(Date.UTC(2026, 2, 2, 9)));
     this.provider.now = () => this.stores.now;
     this.bank = new ScriptedDisputes({ now: () => this.stores.now });
+    this.provider.disputesOf = (payment, at) => this.bank.ofPayment(payment, at);
     const process = this.process();
     ({ commands: this.commands, disputes: this.disputes } = process);
     ({ operations: this.operations, deliveries: this.deliveries, deadlines: this.deadlines } = process);
@@ -84,12 +85,7 @@ export class RedressInMemory {
     const { stores, provider: scripted } = this;
     const here = { book: stores.book, queue: stores.queue, provider: scripted, list: scripted };
     const { book, queue, provider, list } = { ...here, ...outside };
-    const providers = new Providers(
-      [provider],
-      [new ScriptedNotices(this.notices)],
-      scripted.lists ? [list] : [],
-      scripted.lists ? [this.bank] : [],
-    );
+    const providers = this.providersOver(provider, list);
     const log = {
       failed: (what: string, _: object, error: unknown) => void this.failures.push({ what, error }),
       tripped: (pause: Pause) => void this.tripped.push(pause),
@@ -108,6 +104,16 @@ export class RedressInMemory {
       deliveries: new HandleDeliveries(this.stores.deliveries, book, providers, log),
       beginSweeps: () => beginSweeps(book, providers),
     };
+  }
+
+  /** What the processes speak to. */
+  get providers(): Providers {
+    return this.providersOver(this.provider, this.provider);
+  }
+
+  private providersOver(provider: RefundProvider, list: RefundList): Providers {
+    const { lists } = this.provider;
+    return new Providers([provider], [new ScriptedNotices(this.notices)], lists ? [list] : [], lists ? [this.bank] : []);
   }
 
   /** The process is gone, and another one takes its place once the leases are over. */
@@ -238,6 +244,16 @@ export class RedressInMemory {
     });
   }
 
+  /** Adds a document to the evidence of a dispute, as its receipt. */
+  async attach(disputeId: string, name: string): Promise<void> {
+    const bytes = Buffer.from(name);
+    const file = { place: 'receipt', name, type: 'application/pdf', size: bytes.length, pages: 1, digest: name, bytes } as const;
+    const key = `f-${++this.keys}`;
+    const order = { account: 'default', provider: 'stripe', disputeId, source: 'ann', key, isOwnKey: true, seen: null };
+    const answer = await new EvidenceDesk(this.stores.book, this.providers).addFile(file, order);
+    assert(answer.kind === 'accepted');
+  }
+
   /** A command about a dispute, as over Kafka; the code it was refused with, or null. */
   async decideOn(type: DisputeCommandType, body: object, { key, source = 'shop' }: Sent = {}): Promise<string | null> {
     const id = key ?? `c-${++this.keys}`;
@@ -315,6 +331,13 @@ export class RedressInMemory {
       const standing = (status: Refund['status']) => refunds.filter((refund) => refund.status === status).length;
       assert.equal(payment.waiting, standing('requested'));
       assert.equal(payment.unknown, standing('outcome_unknown'));
+
+      const disputes = this.stores.disputes.disputes.all().filter(({ paymentKey }) => paymentKey === payment.key);
+      const taken = (what: 'disputed' | 'lost') => disputes.reduce((sum, dispute) => sum + dispute[what], 0n);
+      assert.equal(payment.disputed, taken('disputed'), 'disputed is the sum over disputes');
+      assert.equal(payment.lost, taken('lost'), 'lost is the sum over disputes');
+      const open = disputes.filter(({ status }) => ['needs_response', 'under_review', 'unknown'].includes(status));
+      assert.equal(payment.inquiries, open.filter(({ stage }) => stage === 'inquiry').length);
     }
     for (const refund of this.all()) {
       const told = entries.filter(({ subject, topic }) => subject === refund.id && topic === topics.refundEvents);

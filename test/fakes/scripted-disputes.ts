@@ -82,6 +82,8 @@ export class ScriptedDisputes extends DisputeProvider {
   override readonly account: string;
   readonly disputes: BookedDispute[] = [];
   readonly warnings: BookedWarning[] = [];
+  /** Ids of disputes that cannot be read in a list. */
+  readonly unreadable = new Set<string>();
   readonly files: (FileToUpload & { readonly id: string; readonly key: string })[] = [];
   /** Every call that was made, lost ones too, in order; a look before a send is not one of its own. */
   readonly calls: { readonly what: Call; readonly of: string; readonly key: string | null }[] = [];
@@ -194,6 +196,11 @@ export class ScriptedDisputes extends DisputeProvider {
     return dispute;
   }
 
+  /** What a reading of a payment shows of its disputes. */
+  ofPayment(payment: string, at: Date): DisputeReport[] {
+    return this.disputes.filter((each) => each.payment === payment).map((each) => reportOf(each, at));
+  }
+
   override async readDispute(providerDisputeId: string, call: CallContext): Promise<DisputeAnswer> {
     this.calls.push({ what: 'readDispute', of: providerDisputeId, key: null });
     return this.read(this.reads.shift(), 'readDispute', call, () => this.shown(providerDisputeId, call));
@@ -205,8 +212,10 @@ export class ScriptedDisputes extends DisputeProvider {
     return this.read<DisputesAnswer>(this.reads.shift(), 'listDisputes', call, () => {
       const newest = this.disputes.filter(({ openedAt }) => openedAt >= since).toReversed();
       const rest = after === null ? newest : newest.slice(newest.findIndex(({ id }) => id === after) + 1);
-      const disputes = rest.slice(0, 2).map((each) => reportOf(each, call.now));
-      return { kind: 'page', disputes, next: rest.length > 2 ? (rest[1]?.id ?? null) : null };
+      const page = rest.slice(0, 2);
+      const disputes = page.filter(({ id }) => !this.unreadable.has(id)).map((each) => reportOf(each, call.now));
+      const unread = page.flatMap(({ id }) => (this.unreadable.has(id) ? [id] : []));
+      return { kind: 'page', disputes, unread, next: rest.length > 2 ? (rest[1]?.id ?? null) : null };
     });
   }
 
@@ -286,9 +295,10 @@ export class ScriptedDisputes extends DisputeProvider {
     });
     const looked = this.read(this.looks.shift(), 'look', call, () => this.shown(order.providerDisputeId, call));
     if (looked.kind === 'later' || looked.kind === 'parked') return looked;
-    if (looked.kind === 'unread') return { kind: 'later', limit: null, why: looked.why };
+    if (looked.kind === 'unread') return { kind: 'unsent', why: looked.why };
     if (looked.kind === 'absent') return refused('dispute_not_found');
     const dispute = this.booked(order.providerDisputeId);
+    if (dispute.status === 'unknown') return { kind: 'unsent', why: `nobody knows what ${dispute.providerStatus} means` };
     if (!isAwaited(dispute)) return overtaken(dispute);
     const [faster] = [this.betweenLookAndSend, (this.betweenLookAndSend = null)];
     faster?.();
@@ -416,6 +426,7 @@ function reportOf(dispute: BookedDispute, at: Date): DisputeReport {
     providerDisputeId: id,
     submissions: answers.length,
     submittedBy: answers.at(-1)?.by ?? null,
+    submittedLate: false,
     movements: [...movements],
     at,
   };

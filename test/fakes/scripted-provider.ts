@@ -1,3 +1,4 @@
+import type { DisputeReport } from '#domain/dispute/dispute';
 import type { Money } from '#domain/money';
 import type { ListAnswer, RefundList } from '#domain/ports/refund-list';
 import {
@@ -57,6 +58,8 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
   }[] = [];
   /** The time in which refunds are made. */
   now: () => Date = () => new Date(0);
+  /** The disputes of a payment, where there is somebody who knows. */
+  disputesOf: (payment: string, at: Date) => readonly DisputeReport[] = () => [];
   /** What the provider says of a refund at first. */
   firstSays: Says = 'succeeded';
   readonly lists: boolean;
@@ -164,7 +167,9 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
     if (booked === undefined) return { kind: 'absent', at: call.now };
     const facts = { ...booked, basis: this.lists ? 'provider' : 'records', at: call.now } as const;
     const refunds = this.refunds.filter((each) => this.lists && each.payment === booked.name);
-    return { kind: 'found', facts, refunds: refunds.map((each) => found(each, call.now)) };
+    const disputes = this.disputesOf(booked.name, call.now);
+    const answer = { kind: 'found', facts, refunds: refunds.map((each) => found(each, call.now)) } as const;
+    return disputes.length === 0 ? answer : { ...answer, disputes };
   }
 
   /** In pages of two, so that walks have several. */

@@ -175,7 +175,7 @@ describeWithDatabase('Bad input, through the running system', () => {
         },
       );
 
-      it('the same key with another body is refused', async () => {
+      it('the same key with another body is refused (F5)', async () => {
         const sent = randomUUID();
         await system.refund(good(), sent);
         expect(await system.refund(good({ amount: 2 }), sent)).toMatchObject({
@@ -220,7 +220,7 @@ describeWithDatabase('Bad input, through the running system', () => {
     });
 
     describe('over Kafka', () => {
-      it('each stands in the dead letters as it came, its sender is told, and the good ones between them go on', async () => {
+      it('each stands in the dead letters as it came, its sender is told, and the good ones between them go on (F7)', async () => {
         await quiet();
         const before = await rows();
         const admin = system.kafka().admin();

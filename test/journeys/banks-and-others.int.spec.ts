@@ -34,7 +34,7 @@ describeWithDatabase('What banks do later, and what others do at the provider', 
     const historyOf = async (id: string) =>
       (await system.call<{ data: { kind: string; summary: string }[] }>('GET', `/v1/refunds/${id}/history`)).body.data;
 
-    it('a refund from the dashboard counts as soon as its webhook comes, also on a payment we had never seen', async () => {
+    it('a refund from the dashboard counts as soon as its webhook comes, also on a payment we had never seen (F28)', async () => {
       const { paymentId: unseen } = await system.pay({ provider: 'stripe', amount: 10_000 });
       const { paymentId: known, id } = await refundOn({ amount: 10_000 }, 1_000);
       await system.refundThatIs('succeeded', id);
@@ -45,7 +45,7 @@ describeWithDatabase('What banks do later, and what others do at the provider', 
       expect(refunds).toMatchObject([{ origin: 'discovered', amount: 3_000, status: 'succeeded', attempts: 0 }]);
     });
 
-    it('a refund from the dashboard whose webhook is lost counts from the next sweep on', async () => {
+    it('a refund from the dashboard whose webhook is lost counts from the next sweep on (F28)', async () => {
       const { paymentId } = await system.pay({ provider: 'stripe', amount: 10_000 });
       await system.control('faults', { provider: 'stripe', webhook: 'lose', times: 4 });
       await system.control('dashboard-refunds', { paymentId, amount: 3_000 });
@@ -55,7 +55,7 @@ describeWithDatabase('What banks do later, and what others do at the provider', 
       await untilAvailable(paymentId, 7_000);
     });
 
-    it('a refund that the bank returns is reversed, its room is free again, and a person is told', async () => {
+    it('a refund that the bank returns is reversed, its room is free again, and a person is told (F25)', async () => {
       const { paymentId, id } = await refundOn({ amount: 10_000, paymentMethod: 'pm_card_refundFail' }, 4_000);
       const reversed = await system.refundThatIs('reversed', id);
       expect(reversed).toMatchObject({ attention: 'late_reversal', failureCode: expect.any(String) });
@@ -68,7 +68,7 @@ describeWithDatabase('What banks do later, and what others do at the provider', 
       await system.until('the second attempt is out', async () => (await system.refundOf(id)).attempts === 2);
     });
 
-    it('a refund of weeks ago that comes back without a webhook is seen by the sweep', async () => {
+    it('a refund of weeks ago that comes back without a webhook is seen by the sweep (F25)', async () => {
       const { id } = await refundOn({ amount: 10_000 }, 2_000);
       const { providerRefundId } = await system.refundThatIs('succeeded', id);
       await system.control('clock', { advanceSeconds: 12 * 24 * 3_600 });

@@ -142,6 +142,7 @@ describe('Forty days of disputes', () => {
         `${counts.alarmed} undecided with an alarm before, ${counts.missed} told as missed\n`,
     );
     expect(silent).toEqual([]);
+    expect(rig.service.alarms.filter((alarm) => alarm.includes('could not be recorded'))).toEqual([]);
     expect(months.opened.length).toBeGreaterThan(200);
     expect(months.outages).toBeGreaterThan(10);
     expect(Math.min(counts.decided, counts.alarmed, counts.missed)).toBeGreaterThan(10);

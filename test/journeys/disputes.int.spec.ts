@@ -266,7 +266,7 @@ describeWithDatabase('A dispute', () => {
       expect(await cases.submit(id)).toMatchObject({ status: 409, body: { code: 'dispute_not_answerable' } });
     });
 
-    it('that begins as an inquiry, is refunded in part and then charged back in full loses 120 of 100, and the refund is the answer', async () => {
+    it('that begins as an inquiry, is refunded in part and then charged back in full loses 120 of 100, and the refund is the answer (F29)', async () => {
       const { paymentId, disputeId, id } = await cases.open({ stage: 'inquiry' });
       const asked = await system.refund({ provider: 'stripe', paymentId, amount: 2_000, currency: 'USD' });
       expect(asked).toMatchObject({ status: 202 });

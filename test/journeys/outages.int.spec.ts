@@ -29,7 +29,7 @@ describeWithDatabase('When something is away', () => {
     afterEach(() => loads.splice(0).forEach((load) => load.abandon()));
     afterAll(() => system.stop(), 60_000);
 
-    it('a worker that was frozen past its lease and its session has its late answer used, and nothing is done twice', async () => {
+    it('a worker that was frozen past its lease and its session has its late answer used, and nothing is done twice (F9, F23)', async () => {
       const [stripe, zamp] = await Promise.all([settledPayment('stripe'), settledPayment('zamp')]);
       for (const provider of ['stripe', 'zamp']) {
         await system.control('faults', { provider, call: 'refunds.create', fault: 'delay', delayMs: 3_000 });
@@ -74,7 +74,7 @@ describeWithDatabase('When something is away', () => {
       await whole(after);
     });
 
-    it('PostgreSQL may be away for 20 seconds under 200 commands a second', async () => {
+    it('PostgreSQL may be away for 20 seconds under 200 commands a second (F30, F33)', async () => {
       bothWorkers();
       const kafka = await under({ door: 'kafka', perSecond: 160, payments: 300 });
       const http = await under({ door: 'http', perSecond: 40, payments: 60 });
@@ -93,7 +93,7 @@ describeWithDatabase('When something is away', () => {
       await whole(kafka, http);
     });
 
-    it('Kafka may be away for 60 seconds under 200 commands a second, and HTTP is served meanwhile', async () => {
+    it('Kafka may be away for 60 seconds under 200 commands a second, and HTTP is served meanwhile (F12, F14, F33)', async () => {
       bothWorkers();
       const kafka = await under({ door: 'kafka', perSecond: 160, payments: 300 });
       const http = await under({ door: 'http', perSecond: 40, payments: 60 });
@@ -111,7 +111,7 @@ describeWithDatabase('When something is away', () => {
       await whole(kafka, http);
     });
 
-    it("the group's offsets may be deleted in Kafka or reset to either end: the database knows where to go on", async () => {
+    it("the group's offsets may be deleted in Kafka or reset to either end: the database knows where to go on (F11)", async () => {
       bothWorkers();
       const load = await under({ door: 'kafka', perSecond: 200, payments: 300 });
       const forgetting: ((group: string) => Promise<unknown>)[] = [
@@ -135,7 +135,7 @@ describeWithDatabase('When something is away', () => {
       expect(await outcomes(load, 'repeated')).toBe(0);
     });
 
-    it('a lock that lasts, a full disk and a partition that is added bury nothing and lose nothing', async () => {
+    it('a lock that lasts, a full disk and a partition that is added bury nothing and lose nothing (F15, F31)', async () => {
       bothWorkers();
       const load = await under({ door: 'kafka', perSecond: 50, payments: 100 });
       await sleep(2_000);
@@ -168,7 +168,7 @@ describeWithDatabase('When something is away', () => {
       expect(await system.query('select code from dead_letter')).toEqual([]);
     });
 
-    it('a partition whose log begins after what was read last halts with an alarm, and goes on where a person says', async () => {
+    it('a partition whose log begins after what was read last halts with an alarm, and goes on where a person says (F11)', async () => {
       bothWorkers();
       await Promise.all([system.tellToEnd('worker-1'), system.tellToEnd('worker-2')]);
       const [paymentId = ''] = await payments(1);

@@ -28,7 +28,7 @@ describeWithDatabase('Four workers before a provider that enforces its limits', 
     }, 120_000);
     afterAll(() => system.stop(), 60_000);
 
-    it('use the limit up, break it hardly ever, fail no refund for it, and hold nobody else up', async () => {
+    it('use the limit up, break it hardly ever, fail no refund for it, and hold nobody else up (F24)', async () => {
       const made = (await system.control('payments', { provider: 'stripe', amount: 10_000, currency: 'USD', count })) as {
         payments: { paymentId: string }[];
       };

@@ -79,7 +79,7 @@ describeWithDatabase('A refund, through the running system', () => {
       const printed = await system.kafkaTool(
         'console-consumer',
         [
-          ['--topic', 'refunds.events.v1', '--from-beginning', '--timeout-ms', '5000'],
+          ['--topic', 'refunds.events.v1', '--from-beginning', '--timeout-ms', '15000'],
           ['--formatter-property', 'print.key=true', '--formatter-property', 'print.headers=true'],
         ].flat(),
       );
@@ -109,7 +109,7 @@ describeWithDatabase('A refund, through the running system', () => {
       await system.refundThatIs('succeeded', String(outcome.data['refundId']));
     });
 
-    it('is one refund when the same key comes twice, and when it comes fifty times at once', async () => {
+    it('is one refund when the same key comes twice, and when it comes fifty times at once (F4)', async () => {
       const { paymentId } = await system.pay({ provider: 'stripe', amount: 10_000 });
       const body = { provider: 'stripe', paymentId, amount: 100, currency: 'USD' };
       const key = randomUUID();
@@ -127,7 +127,7 @@ describeWithDatabase('A refund, through the running system', () => {
       expect(await sent(system, paymentId)).toHaveLength(1);
     });
 
-    it('never takes more than the payment has, by whichever of its names two hundred requests at once call it', async () => {
+    it('never takes more than the payment has, by whichever of its names two hundred requests at once call it (F6)', async () => {
       const { paymentId, chargeId } = await system.pay({ provider: 'stripe', amount: 10_000 });
       const ask = (name: string) => system.refund({ provider: 'stripe', paymentId: name, amount: 99, currency: 'USD' });
       const asked = await Promise.all(Array.from({ length: 200 }, (_, index) => ask(index % 2 === 0 ? paymentId : chargeId)));

@@ -221,6 +221,17 @@ export class System {
     }
   }
 
+  /** Has Kafka forget how far the workers had stored their commands. The workers must be stopped. */
+  async forgetGroup(): Promise<void> {
+    const admin = this.kafka().admin();
+    await admin.connect();
+    try {
+      await admin.deleteGroups(['redress']);
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
   /** Moves the one clock ahead, the service's and the simulators'. */
   async pass(seconds: number): Promise<void> {
     await this.control('clock', { advanceSeconds: seconds });

@@ -111,7 +111,7 @@ describe('A webhook that comes alone', () => {
       expect(await rig.booked()).toHaveLength(1);
     });
 
-    it('before our own call has its answer moves the refund, and the answer changes nothing', async () => {
+    it('before our own call has its answer moves the refund, and the answer changes nothing (F26)', async () => {
       const { paymentId } = await rig.pay({ provider });
       let overtook = false;
       await rig.overtakeAnswer(provider, () => (overtook = true));
@@ -145,7 +145,7 @@ describe('A webhook that comes alone', () => {
       expect(await rig.of(id)).toMatchObject({ status: 'succeeded' });
     });
 
-    it('about a refund that somebody made in the dashboard makes it known, once', async () => {
+    it('about a refund that somebody made in the dashboard makes it known, once (F28)', async () => {
       const { paymentId } = await rig.pay({ provider });
       const { refundId = '' } = await rig.control('dashboard-refunds', { paymentId, amount: 700 });
       const letters = await rig.collect();
@@ -223,7 +223,7 @@ describe('A webhook that comes alone', () => {
 });
 
 describe('Webhooks that misbehave in all ways at once', () => {
-  it('come to the right end, each with its disposition, in two hundred mixes by seed', async () => {
+  it('come to the right end, each with its disposition, in two hundred mixes by seed (F27)', async () => {
     const mixes = [];
     for (const seed of seeds(1, 200)) mixes.push(await playMix(rig, seed));
     // Else nothing was shown: every way came up, and refunds stood right by what webhooks had led to, before anything was asked after.
@@ -235,7 +235,7 @@ describe('Webhooks that misbehave in all ways at once', () => {
 });
 
 describeWithDatabase('Webhooks that misbehave', () => {
-  it('come to the same end through the real endpoint, over PostgreSQL', async () => {
+  it('come to the same end through the real endpoint, over PostgreSQL (F27)', async () => {
     const running = await Rig.overHttp();
     try {
       for (const seed of seeds(1001, 5)) await playMix(running, seed, new Set(['of another merchant']));

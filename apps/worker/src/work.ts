@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { Injectable, Logger, Optional, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { Book } from '#application/book';
 import { HandleDeliveries } from '#application/deliveries';
 import { EventLog } from '#application/event-log';
+import { RestoreWatch } from '#application/restore-watch';
 import { RunOperations } from '#application/run-operations';
 import { Providers } from '#application/providers';
 import { beginSweeps } from '#application/sweeps';
@@ -11,6 +12,8 @@ import { Wake } from '#application/wake';
 import { Loop } from './loop.js';
 
 const drainMs = 15_000;
+/** How long Kafka is asked at the start, before anything is sent, whether the database is an older copy. */
+const longestLookMs = 15_000;
 
 /** Everything the worker does by itself: it seals the log, handles webhooks, and calls providers. Kafka has its own module. */
 @Injectable()
@@ -27,6 +30,7 @@ export class Work implements OnApplicationBootstrap, BeforeApplicationShutdown {
     private readonly deadlines: WatchDeadlines,
     private readonly book: Book,
     private readonly providers: Providers,
+    @Optional() private readonly restores: RestoreWatch | null,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -35,10 +39,11 @@ export class Work implements OnApplicationBootstrap, BeforeApplicationShutdown {
       if (sealed > 0) this.wake.ring('sealed');
       return sealed;
     };
-    const operations = new Loop(
-      { name: 'running provider operations', round: () => this.operations.round(), on: 'operations', pollMs: 500 },
-      this.wake,
-    );
+    const run = async () => {
+      await this.restores?.checked(longestLookMs);
+      return this.operations.round();
+    };
+    const operations = new Loop({ name: 'running provider operations', round: run, on: 'operations', pollMs: 500 }, this.wake);
     this.operations.onRoom = () => operations.ring();
     this.loops = [
       new Loop({ name: 'sealing the log', round: seal, on: 'unsealed', pollMs: 1_000 }, this.wake),

@@ -7,6 +7,7 @@ import { EvidenceFiles } from '#application/evidence-files';
 import { OperationQueue } from '#application/operations';
 import { Providers } from '#application/providers';
 import { RecordAnswers } from '#application/record-answers';
+import { RestoreWatch } from '#application/restore-watch';
 import { RefundCommands } from '#application/refund-commands';
 import { RunOperations } from '#application/run-operations';
 import type { Pause } from '#application/sending';
@@ -16,6 +17,7 @@ import { MessagingModule } from '#messaging/messaging.module';
 import { ServiceModule } from '../../service.module.js';
 import { Settings } from '../../settings.js';
 import { CommandsConsumer } from './commands.consumer.js';
+import { RestoreModule } from './restore.module.js';
 import { Work } from './work.js';
 
 /** Everything that a topic of ours is relayed from. */
@@ -84,9 +86,15 @@ export class WorkerModule {
 /** Without brokers Redress lives on HTTP alone: the log grows, and is relayed once there are some. */
 function kafka(settings: Settings): DynamicModule[] {
   if (settings.kafka === null) return [];
-  const connection = settings.kafka;
-  const useFactory = () => ({ connection, cluster: 'default', groupId: 'redress', createTopics: true, relay: relayed });
-  return [MessagingModule.forRootAsync({ useFactory })];
+  const group = { connection: settings.kafka, cluster: 'default', groupId: 'redress' };
+  const restores = RestoreModule.over({ ...group, topics: [topics.refundCommands, topics.disputeCommands] });
+  const useFactory = (watch: RestoreWatch) => ({
+    ...group,
+    createTopics: true,
+    relay: relayed,
+    consumer: { beforeReading: () => watch.check() },
+  });
+  return [restores, MessagingModule.forRootAsync({ imports: [restores], inject: [RestoreWatch], useFactory })];
 }
 
 function logOf(name: string) {

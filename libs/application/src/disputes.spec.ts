@@ -57,6 +57,52 @@ describe('A dispute', () => {
     expect(redress.dispositions()).toEqual(['applied', 'applied']);
   });
 
+  it('that cannot be read in a list is read by itself, and keeps no other from being seen', async () => {
+    await redress.process().beginSweeps();
+    redress.provider.pay('pi_2', hundred);
+    const [broken, sound] = [redress.bank.open('pi_1', hundred), redress.bank.open('pi_2', hundred)];
+    redress.bank.unreadable.add(broken.id);
+    await redress.workFor(16 * minute);
+    for (const { id } of [broken, sound]) expect(redress.dispute(id).status).toBe('needs_response');
+  });
+
+  it('that a sweep or a payment shows while its own reading is open is one dispute', async () => {
+    await redress.process().beginSweeps();
+    await redress.refund('pi_1', 100);
+    await redress.work();
+    redress.bank.nextReads('failed');
+    const booked = redress.bank.open('pi_1', hundred);
+    await redress.notice('a', { about: 'dispute', providerDisputeId: booked.id, payment: 'pi_1' });
+    await redress.work();
+    await redress.workFor(17 * minute, 60);
+    expect(redress.failures).toEqual([]);
+    expect(redress.dispute(booked.id)).toMatchObject({ status: 'needs_response', disputed: 10_000n });
+  });
+
+  it('that a payment shows first, while its own reading is open, is one dispute', async () => {
+    redress.provider.pay('pi_2', hundred);
+    const booked = redress.bank.open('pi_2', hundred);
+    redress.bank.nextReads(...Array.from<DisputeFate>({ length: 3 }).fill('failed'));
+    await redress.notice('a', { about: 'dispute', providerDisputeId: booked.id, payment: null });
+    await redress.work();
+    await redress.refund('pi_2', 100);
+    await redress.workFor(hour, 60);
+    expect(redress.failures).toEqual([]);
+    expect(redress.dispute(booked.id)).toMatchObject({ status: 'needs_response', disputed: 10_000n });
+  });
+
+  it('that a payment shows to have escalated wants another answer, with what was written before', async () => {
+    const { booked, dispute } = await opened({ stage: 'inquiry' });
+    await answered({ booked, id: dispute.id });
+    await redress.work();
+    redress.bank.moveTo(booked.id, 'chargeback');
+    await redress.notice('p', { about: 'payment', payment: 'pi_1', claim: null, readUnheard: true });
+    await redress.work();
+    expect(redress.failures).toEqual([]);
+    expect(redress.dispute(booked.id)).toMatchObject({ stage: 'chargeback', round: 2, decision: null });
+    expect(booked.held.content).toEqual({ uncategorizedText: 'The parcel came.' });
+  });
+
   it('in another currency leaves nothing available, and a person is told', async () => {
     const { dispute } = await opened({}, { amount: 4_000n, currency: 'EUR' });
     await redress.work();
@@ -197,6 +243,67 @@ describe('An answer', () => {
     await redress.work();
     expect(booked.answers).toHaveLength(1);
     expect(redress.dispute(booked.id).decision).toMatchObject({ by: 'smart_disputes', version: null });
+  });
+
+  it('is not held up by a document whose upload fails under its key', async () => {
+    const { booked, dispute } = await opened();
+    redress.bank.nextSends('failed');
+    await redress.attach(dispute.id, 'receipt.pdf');
+    await redress.submit(dispute.id);
+    await redress.workFor(30 * minute, 200);
+    expect(redress.bank.files.map(({ name }) => name)).toEqual(['receipt.pdf']);
+    expect(booked.answers).toMatchObject([{ files: [{ place: 'receipt' }] }]);
+  });
+
+  it('has each document with the provider as soon as it is there, also behind what was written before', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.attach(dispute.id, 'receipt.pdf');
+    await redress.work();
+    expect(booked.held).toMatchObject({ content: { uncategorizedText: 'The parcel came.' }, files: [{ place: 'receipt' }] });
+  });
+
+  it('waits while nobody knows what the provider says of the dispute, and goes out when that is over', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.becomes(booked.id, 'unknown', 'on_the_moon');
+    await redress.submit(dispute.id);
+    await redress.hearOf(booked);
+    await redress.workFor(hour, 60);
+    expect(redress.dispute(booked.id)).toMatchObject({ attention: 'unknown_provider_status', decision: { kind: 'submit' } });
+    expect(booked.answers).toHaveLength(0);
+    redress.bank.becomes(booked.id, 'needs_response');
+    await redress.workFor(hour, 60);
+    expect(booked.answers.map(({ key }) => key === null)).toEqual([false]);
+    expect(redress.dispute(booked.id)).toMatchObject({ attention: null, decision: { by: 'shop', state: 'done' } });
+  });
+
+  it('of a colleague, given while our look led nowhere, is theirs', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextLooks('failed', 'failed');
+    await redress.submit(dispute.id);
+    await redress.work();
+    redress.bank.answerElsewhere(booked.id);
+    await redress.workFor(minute);
+    expect(redress.dispute(booked.id)).toMatchObject({ attention: 'answered_elsewhere', decision: { version: null } });
+  });
+
+  it('that cannot get out is told when our deadline comes, and again when the dispute is lost', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextSends(...Array.from<DisputeFate>({ length: 5_000 }).fill('call_lost'));
+    await redress.submit(dispute.id);
+    await redress.workFor(7 * day + hour, 300);
+    expect(redress.dispute(booked.id)).toMatchObject({ attention: 'answer_not_out', decision: { state: 'outcome_unknown' } });
+    redress.bank.lose(booked.id);
+    await redress.workFor(day, 100);
+    expect(booked.answers).toHaveLength(0);
+    expect(redress.dispute(booked.id)).toMatchObject({ status: 'lost', attention: 'answer_not_out' });
+    expect(redress.toldOf(dispute.id)).toContain('attention_needed');
   });
 
   it('to an inquiry that has become a chargeback meanwhile is not spent on that', async () => {
@@ -374,5 +481,155 @@ describe('A warning of fraud', () => {
     const told = redress.stores.events.where(({ type }) => type === 'redress.fraud_warning.received.v1');
     expect(told).toHaveLength(1);
     expect(redress.dispositions()).toEqual(['applied', 'applied']);
+  });
+});
+
+describe('What never left us', () => {
+  it('is not credited to us when a colleague answers meanwhile, though the webhook is faster than our next look', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextLooks('failed', 'failed');
+    await redress.submit(dispute.id);
+    await redress.work();
+    redress.bank.answerElsewhere(booked.id);
+    await redress.hearOf(booked);
+    await redress.workFor(hour, 60);
+    expect(booked.answers.map(({ key }) => key)).toEqual([null]);
+    expect(redress.dispute(booked.id)).toMatchObject({ attention: 'answered_elsewhere', decision: { version: null } });
+  });
+
+  it('is not credited to us when a colleague answers while it is parked', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextLooks('parked');
+    await redress.submit(dispute.id);
+    await redress.work();
+    expect(redress.dispute(booked.id).attention).toBe('operation_parked');
+    redress.bank.answerElsewhere(booked.id);
+    await redress.hearOf(booked);
+    await redress.workFor(hour, 60);
+    expect(redress.dispute(booked.id)).toMatchObject({ decision: { version: null } });
+  });
+
+  it('asks for a person when the dispute is over, who can end that', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextLooks('parked');
+    await redress.submit(dispute.id);
+    await redress.work();
+    redress.bank.lose(booked.id);
+    await redress.hearOf(booked);
+    await redress.workFor(hour, 60);
+    const refused = await redress.decideOn('redress.AcknowledgeDispute.v1', { disputeId: dispute.id });
+    await redress.decideOn('redress.SyncDispute.v1', { disputeId: dispute.id });
+    await redress.workFor(hour, 60);
+    expect([refused, redress.dispute(booked.id).attention, redress.open()]).toEqual([null, null, []]);
+  });
+
+  it('is told once, where it is a document', async () => {
+    const { dispute } = await opened();
+    redress.bank.nextSends(...Array.from<DisputeFate>({ length: 5_000 }).fill('call_lost'));
+    await redress.attach(dispute.id, 'receipt.pdf');
+    await redress.workFor(3 * day, 800);
+    const told = redress.toldOf(dispute.id).filter((type) => type === 'attention_needed');
+    expect(told).toHaveLength(1);
+  });
+
+  it('keeps nobody busy, decided shortly before our deadline', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    await redress.workFor(7 * day - 2 * minute, 200);
+    redress.bank.nextSends(...Array.from<DisputeFate>({ length: 500 }).fill('call_lost'));
+    await redress.submit(dispute.id);
+    redress.pass(2 * minute);
+    const before = redress.dispute(booked.id).version;
+    for (let round = 0; round < 50; round += 1) await redress.process().deadlines.round(100);
+    expect(redress.dispute(booked.id).version - before).toBeLessThan(3);
+  });
+  it('asks for nobody any more, where it only prepared an answer and the dispute is over', async () => {
+    const { booked, dispute } = await opened();
+    redress.bank.nextSends('parked');
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    expect(redress.dispute(booked.id).attention).toBe('operation_parked');
+    redress.bank.lose(booked.id);
+    await redress.hearOf(booked);
+    await redress.decideOn('redress.SyncDispute.v1', { disputeId: dispute.id });
+    await redress.workFor(hour, 60);
+    expect([redress.dispute(booked.id).attention, redress.open()]).toEqual([null, []]);
+  });
+
+  it('is not filed by a policy once more after the provider has refused it', async () => {
+    redress.policy = { fileAtDeadline: true, acceptBelow: {} };
+    redress.restart();
+    const { dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    await redress.workFor(7 * day - minute, 100);
+    redress.bank.nextSends(...Array.from<DisputeFate>({ length: 500 }).fill('refused'));
+    await redress.workFor(day, 200);
+    const sent = redress.bank.calls.filter(({ what }) => what === 'submit').length;
+    const told = redress.toldOf(dispute.id);
+    expect([sent, told.filter((each) => each === 'attention_needed').length, told.includes('deadline_missed')]).toEqual([
+      1,
+      1,
+      true,
+    ]);
+  });
+
+  it('is logged, where the look before it fails for days', async () => {
+    const { dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextLooks(...Array.from<DisputeFate>({ length: 5_000 }).fill('failed'));
+    await redress.submit(dispute.id);
+    await redress.workFor(5 * day, 500);
+    expect(redress.failures.length).toBeGreaterThan(0);
+  });
+
+  it('takes no money of an inquiry under a word that nobody knows', async () => {
+    const { booked } = await opened({ stage: 'inquiry' });
+    redress.bank.becomes(booked.id, 'unknown', 'x');
+    await redress.hearOf(booked);
+    expect(redress.payment('pi_1').disputed).toBe(0n);
+  });
+  it('is no acceptance, though the bank closes the dispute', async () => {
+    const { booked, dispute } = await opened();
+    redress.bank.nextLooks(...Array.from<DisputeFate>({ length: 50 }).fill('failed'));
+    await redress.decideOn('redress.AcceptDispute.v1', { disputeId: dispute.id, confirm: true });
+    await redress.work();
+    redress.bank.lose(booked.id);
+    await redress.hearOf(booked);
+    await redress.workFor(hour, 60);
+    expect([booked.closes, redress.toldOf(dispute.id).includes('accepted')]).toEqual([0, false]);
+  });
+  it('asks for nobody when the dispute is won without it', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextSends(...Array.from<DisputeFate>({ length: 50 }).fill('call_lost'));
+    await redress.submit(dispute.id);
+    await redress.work();
+    redress.bank.win(booked.id);
+    for (let n = 0; n < 5; n += 1) await redress.hearOf(booked);
+    expect(redress.toldOf(dispute.id).filter((type) => type === 'attention_needed')).toEqual([]);
+  });
+
+  it('is no packet that was submitted', async () => {
+    const { booked, dispute } = await opened();
+    await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
+    await redress.work();
+    redress.bank.nextLooks('failed');
+    await redress.submit(dispute.id);
+    await redress.work();
+    redress.bank.answerElsewhere(booked.id);
+    await redress.hearOf(booked);
+    await redress.workFor(minute);
+    const packets = redress.stores.disputes.packets.all();
+    expect(packets.map(({ submittedAt }) => submittedAt)).toEqual([null]);
   });
 });

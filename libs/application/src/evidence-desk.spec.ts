@@ -23,6 +23,7 @@ const report: DisputeReport = {
   dueBy: new Date(Date.UTC(2026, 2, 10)),
   submissions: 0,
   submittedBy: null,
+  submittedLate: false,
   eligibilities: [],
   movements: [],
   openedAt: at,

@@ -25,6 +25,11 @@ export class Providers {
     this.disputes = byName(disputing);
   }
 
+  /** What refunds can be sent through. */
+  get accounts(): { readonly account: string; readonly provider: string }[] {
+    return [...this.refunds.values()].map(({ account, provider }) => ({ account, provider }));
+  }
+
   /** How often each account may be called. */
   limits(): AccountLimits[] {
     return [...this.refunds.values()].map(({ account, provider, limits }) => ({

@@ -4,9 +4,10 @@
  */
 import { addPaymentRead, addRefundRead, addSend, admitWaiting } from '#application/admission';
 import type { Book } from '#application/book';
-import type { Cause, KeptCall, PaymentName, ProviderRefundName, Want } from '#application/kept';
+import type { Cause, KeptCall, PaymentName, ProviderDisputeName, ProviderRefundName, Want } from '#application/kept';
+import { resumeAfterSweep, wantAfterSweep } from '#application/restore-watch';
 import type { WorkingSet } from '#application/working-set';
-import { discoveredId, isRefundId, paymentName } from '#application/names';
+import { discoveredId, disputeId, isRefundId, paymentName } from '#application/names';
 import { priorities, readFirst, type Claimed } from '#application/operations';
 import { RecordDisputes, type DisputeAnswered } from '#application/record-disputes';
 import { askAPerson, triesBeforeAPersonLooks, Turn } from '#application/turn';
@@ -60,7 +61,10 @@ export class RecordAnswers {
     const aliases: PaymentName[] = [];
     const refunds: string[] = [];
     const providerRefunds: ProviderRefundName[] = [];
+    let afterSweep: Want = {};
     const aboutDisputes = answers.filter(isAboutDispute);
+    const providerDisputes: ProviderDisputeName[] = [];
+    const evidence: string[] = [];
     let disputesOfPayments: Want['disputesOfPayments'];
     for (const answered of answers) {
       if (isAboutDispute(answered)) continue;
@@ -75,6 +79,7 @@ export class RecordAnswers {
       const name = (payment: string) => paymentName(this.providers, account, provider, payment);
       if (kind === 'refunds.list') {
         if (answer.kind !== 'page') continue;
+        if (answer.next === null) afterSweep = { ...afterSweep, ...wantAfterSweep(claimed.operation) };
         answer.refunds.forEach(want);
         payments.push(...answer.refunds.flatMap(({ payment }) => (payment === null ? [] : [name(payment)])));
       } else if (kind === 'payment.read' || kind === 'refund.find') {
@@ -83,6 +88,10 @@ export class RecordAnswers {
         disputesOfPayments = answer.disputes === undefined ? (disputesOfPayments ?? 'disputed') : 'all';
         payments.push(name(answer.facts.name));
         aliases.push(...answer.facts.aliases.map(name));
+        for (const { providerDisputeId: id } of answer.disputes ?? []) {
+          providerDisputes.push({ account, provider, id });
+          evidence.push(disputeId(account, provider, id));
+        }
         payments.push(...(answer.disputes ?? []).flatMap(({ payment }) => (payment === null ? [] : [name(payment)])));
         answer.refunds.forEach(want);
       } else if (kind === 'refund.read') {
@@ -96,10 +105,27 @@ export class RecordAnswers {
     }
     const operations = answers.map(({ claimed }) => claimed.operation.id);
     const ofPayments = disputesOfPayments === undefined ? {} : { disputesOfPayments };
-    const want: Want = { payments, aliases, refunds, providerRefunds, operations, waiting: true, ...ofPayments };
+    const want: Want = {
+      payments,
+      aliases,
+      refunds,
+      providerRefunds,
+      operations,
+      waiting: true,
+      ...afterSweep,
+      providerDisputes,
+      evidence,
+      ...ofPayments,
+    };
     if (aboutDisputes.length === 0) return want;
     const more = this.disputes.wantFor(aboutDisputes);
-    return { ...want, ...more, payments: [...payments, ...(more.payments ?? [])] };
+    return {
+      ...want,
+      ...more,
+      payments: [...payments, ...(more.payments ?? [])],
+      providerDisputes: [...providerDisputes, ...(more.providerDisputes ?? [])],
+      evidence: [...evidence, ...(more.evidence ?? [])],
+    };
   }
 
   private recordOne(set: WorkingSet, answered: Answered): void {
@@ -262,6 +288,7 @@ export class RecordAnswers {
         this.followUp(set, this.believe(set, known, found.report, cause));
       }
     }
+    if (answer.next === null && turn.held) resumeAfterSweep(set, operation);
     turn.swept(answer.next);
   }
 

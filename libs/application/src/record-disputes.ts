@@ -4,7 +4,7 @@
  */
 import { addPaymentRead } from '#application/admission';
 import { addDisputeRead, addStage, decisionKey } from '#application/dispute-operations';
-import type { Cause, Want } from '#application/kept';
+import type { Cause, ProviderDisputeName, Want } from '#application/kept';
 import { disputeId, paymentName, warningId } from '#application/names';
 import { priorities, type Claimed, type Operation } from '#application/operations';
 import type { Providers } from '#application/providers';
@@ -12,7 +12,6 @@ import { triesBeforeAPersonLooks, type Turn } from '#application/turn';
 import type { WorkingSet } from '#application/working-set';
 import {
   attentionTo,
-  isAwaited,
   mayEdit,
   opened,
   recordOvertaken,
@@ -20,8 +19,11 @@ import {
   recordReport,
   recordTaken,
   recordUnknown,
+  recordUnsent,
+  relieve,
   type Dispute,
   type DisputeAttention,
+  type DisputeStatus,
   type DisputeReport,
   type DisputeTerms,
 } from '#domain/dispute/dispute';
@@ -54,6 +56,8 @@ export class RecordDisputes {
   /** What recording these needs to see. */
   wantFor(answers: readonly (DisputeAnswered & { readonly claimed: Claimed })[]): Want {
     const disputes = new Set<string>();
+    // With these come the readings that are open already.
+    const providerDisputes: ProviderDisputeName[] = [];
     const payments = new Map<string, ReturnType<typeof paymentName>>();
     const warnings = new Map<string, { account: string; provider: string; id: string }>();
     for (const answered of answers) {
@@ -62,8 +66,13 @@ export class RecordDisputes {
       const { answer } = answered;
       if (answered.kind === 'dispute.read') disputes.add(disputeId(account, provider, target));
       if (answered.kind === 'warning.read') warnings.set(`${account}:${provider}:${target}`, { account, provider, id: target });
+      if (answered.kind === 'dispute.read') providerDisputes.push({ account, provider, id: target });
+      if (answer.kind === 'page') providerDisputes.push(...answer.unread.map((id) => ({ account, provider, id })));
       const reports = 'report' in answer ? [answer.report] : answer.kind === 'page' ? answer.disputes : [];
-      for (const { providerDisputeId } of reports) disputes.add(disputeId(account, provider, providerDisputeId));
+      for (const { providerDisputeId: id } of reports) {
+        disputes.add(disputeId(account, provider, id));
+        providerDisputes.push({ account, provider, id });
+      }
       const named = [...reports, ...('warning' in answer ? [answer.warning] : [])].flatMap(({ payment }) => payment ?? []);
       for (const name of named)
         payments.set(`${account}:${provider}:${name}`, paymentName(this.providers, account, provider, name));
@@ -71,6 +80,7 @@ export class RecordDisputes {
     const ids = [...disputes];
     return {
       disputes: ids,
+      providerDisputes,
       evidence: ids,
       payments: [...payments.values()],
       warnings: [...warnings.values()],
@@ -155,7 +165,12 @@ export class RecordDisputes {
     const { operation, cause } = turn;
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
     if (answer.kind === 'unread') return turn.unread(answer.why);
-    for (const report of answer.disputes) this.take(set, operation.account, operation.provider, report, cause);
+    const { account, provider } = operation;
+    for (const report of answer.disputes) this.take(set, account, provider, report, cause);
+    for (const providerDisputeId of answer.unread) {
+      const read = { account, provider, providerDisputeId, disputeId: null, paymentKey: null };
+      addDisputeRead(set, read, set.now, priorities.noticeRead);
+    }
     turn.swept(answer.next);
   }
 
@@ -191,10 +206,20 @@ export class RecordDisputes {
   private uploaded(set: WorkingSet, turn: Turn, answer: UploadAnswer): void {
     const { operation, cause } = turn;
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
-    if (answer.kind === 'unknown') return turn.later(answer.why);
     const dispute = set.disputes.kept(operation.disputeId ?? '');
+    if (answer.kind === 'unknown') {
+      // An error that is kept under a key would hold up the answer behind it; a document that is there twice does no harm.
+      if (operation.tries % looksBeforeANewKey === 0)
+        turn.carryOn({ key: `evidence:${operation.target}:${operation.tries}`, attempt: 1 });
+      if (operation.tries >= triesBeforeAPersonLooks && dispute.attention === null) {
+        set.disputes.record(dispute.id, attentionTo(dispute, 'document_not_out', set.now), cause);
+      }
+      return turn.later(answer.why);
+    }
     if (answer.kind === 'uploaded') {
       set.disputes.uploaded(dispute.id, operation.target, answer.providerFileId);
+      set.disputes.record(dispute.id, relieve(dispute, 'document_not_out', set.now), cause);
+      if (mayEdit(dispute).ok) addStage(set, dispute, set.disputes.draft(dispute.id).version);
       return turn.done('uploaded');
     }
     set.disputes.refused(dispute.id, operation.target, answer.detail);
@@ -205,7 +230,7 @@ export class RecordDisputes {
   private staged(set: WorkingSet, turn: Turn, answer: DisputeSendAnswer): void {
     const { operation, cause } = turn;
     if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
-    if (answer.kind === 'unknown') return turn.later(answer.why);
+    if (answer.kind === 'unknown' || answer.kind === 'unsent') return turn.later(answer.why);
     const dispute = set.disputes.kept(operation.disputeId ?? '');
     // It stands in the history; what the linter says of the draft tells why before it is submitted.
     if (answer.kind === 'refused') return turn.done(`${answer.code}: ${answer.detail}`);
@@ -225,11 +250,15 @@ export class RecordDisputes {
   /** Our one answer to the bank, or our giving up: it arrived, was overtaken, was refused, or nobody knows. */
   private decided(set: WorkingSet, turn: Turn, answer: DisputeSendAnswer): void {
     const { operation, cause } = turn;
-    if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
     const dispute = set.disputes.kept(operation.disputeId ?? '');
     const isCurrent = decisionKey(dispute) === operation.key;
+    // What was turned away has not begun the life of its key.
+    const neverLeft = operation.firstSentAt?.getTime() === operation.lastSentAt?.getTime();
+    const isUnsent = answer.kind === 'unsent' || answer.kind === 'parked' || (answer.kind === 'later' && answer.limit === 'rate');
+    if (isUnsent && neverLeft && isCurrent && turn.held) set.disputes.record(dispute.id, recordUnsent(dispute, set.now), cause);
+    if (answer.kind === 'unsent') return turn.unsent(answer.why);
+    if (answer.kind === 'later' || answer.kind === 'parked') return turn.noAnswer(answer);
     if (answer.kind === 'taken' || answer.kind === 'overtaken') {
-      const neverLeft = operation.tries <= 1;
       this.believe(
         set,
         dispute,
@@ -245,7 +274,7 @@ export class RecordDisputes {
     }
     if (!isCurrent) return turn.done('its decision is over');
     if (answer.kind === 'refused') {
-      set.disputes.record(dispute.id, recordRefusal(dispute, set.now), cause);
+      if (turn.held) set.disputes.record(dispute.id, recordRefusal(dispute, set.now), cause);
       return turn.done(`${answer.code}: ${answer.detail}`);
     }
     this.unknown(set, turn, dispute, answer.why);
@@ -294,7 +323,7 @@ export class RecordDisputes {
         set.disputes.setPacket({ ...sent, submittedAt: set.now });
       }
     }
-    this.callOff(set, after);
+    this.callOff(set, after, cause);
     this.warn(set, before, after, payment, cause);
     prefill(set, after);
     const delay = lookAgainIn(after, set.now);
@@ -307,20 +336,18 @@ export class RecordDisputes {
   }
 
   /** What nobody waits for any more is not sent; what is under way ends by its own answer. */
-  private callOff(set: WorkingSet, dispute: Dispute): void {
+  private callOff(set: WorkingSet, dispute: Dispute, cause: Cause): void {
     for (const operation of set.openOperationsOfDispute(dispute.id)) {
       if (operation.lane === null || isUnderWay(operation, set.now)) continue;
       const isDecision = operation.kind === 'dispute.submit' || operation.kind === 'dispute.accept';
       const isOver = isDecision
-        ? operation.key !== decisionKey(dispute) || !isAwaited(dispute)
+        ? operation.key !== decisionKey(dispute) || isSettled.has(dispute.status)
         : operation.kind === 'evidence.stage' && !mayEdit(dispute).ok;
-      if (isOver)
-        set.changeOperation(operation.id, {
-          state: 'dropped',
-          doneAt: set.now,
-          leaseUntil: null,
-          result: `the dispute is ${dispute.status}`,
-        });
+      if (!isOver) continue;
+      const result = `the dispute is ${dispute.status}`;
+      set.changeOperation(operation.id, { state: 'dropped', doneAt: set.now, leaseUntil: null, result });
+      const now = set.disputes.kept(dispute.id);
+      if (operation.state === 'parked') set.disputes.record(dispute.id, relieve(now, 'operation_parked', set.now), cause);
     }
   }
 
@@ -362,12 +389,16 @@ function creditOf({ providerRefundId, status, amount, currency, createdAt: at, b
 
 /** When an open dispute is read again in case a webhook is lost: the more often the nearer its deadline. The sweep sees what changes later. */
 function lookAgainIn(dispute: Dispute, now: Date): number | null {
-  if (dispute.status === 'under_review' || dispute.status === 'unknown') return 12 * hour;
-  if (dispute.status !== 'needs_response') return null;
+  if (dispute.status === 'under_review') return 12 * hour;
+  if (dispute.status !== 'needs_response' && dispute.status !== 'unknown') return null;
   const leftMs = dispute.dueBy === null ? Number.POSITIVE_INFINITY : dispute.dueBy.getTime() - now.getTime();
   // Just after the deadline the provider closes it.
-  return leftMs > 72 * hour ? 4 * hour : leftMs > 0 ? Math.min(hour, leftMs + minute) : hour;
+  if (leftMs > 0) return leftMs > 72 * hour ? 4 * hour : Math.min(hour, leftMs + minute);
+  return dispute.status === 'unknown' ? 12 * hour : hour;
 }
+
+/** Nothing is to be sent about it any more. */
+const isSettled: ReadonlySet<DisputeStatus> = new Set(['under_review', 'won', 'lost', 'closed', 'prevented']);
 
 /** What is less than that a balance is not what it was believed to be. */
 const givesWay: ReadonlySet<DisputeAttention> = new Set(['provider_refused', 'answered_elsewhere', 'answer_due_again']);

@@ -323,7 +323,7 @@ export class RunOperations {
   /** What gets nowhere is tried on; whoever is on call hears of it now and then. */
   private warn({ claimed: { operation }, answer }: Answered): void {
     const { id, refundId: refund, kind, target, tries } = operation;
-    const isStuck = answer.kind === 'unread' || (answer.kind === 'later' && answer.limit !== 'rate');
+    const isStuck = answer.kind === 'unread' || answer.kind === 'unsent' || (answer.kind === 'later' && answer.limit !== 'rate');
     if (!isStuck || tries === 0 || tries % 8 !== 0) return;
     this.log.failed(`${kind} gets nowhere after ${tries} calls`, { operation: id, refund, target }, new Error(answer.why));
   }

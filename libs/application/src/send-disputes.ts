@@ -119,7 +119,9 @@ async function send(
   if (kind === 'evidence.upload') {
     const file = fileOf(evidence, target);
     const bytes = await files.bytes(target);
-    if (file === undefined || bytes === null) throw new Error(`the file ${target} is gone`);
+    if (file === undefined || bytes === null) {
+      return { kind, answer: { kind: 'refused', code: 'evidence_file_not_found', detail: 'Its bytes were erased.' } };
+    }
     return { kind, answer: await provider.upload({ name: file.name, type: file.type, bytes }, operation.key, call) };
   }
   const order = orderOf(dispute, evidence);

@@ -5,7 +5,7 @@ import type { WorkingSet } from '#application/working-set';
 import { priorities, type Operation } from '#application/operations';
 import type { Code } from '#contracts/codes';
 import type { RefundCommand, RefundCommandType, ResolveRefund } from '#contracts/refund-commands';
-import { unpark as unparkDispute } from '#domain/dispute/dispute';
+import { relieve } from '#domain/dispute/dispute';
 import { available, isBlocked, room } from '#domain/payment/payment';
 import {
   acknowledge,
@@ -110,5 +110,5 @@ export function takeUp(set: WorkingSet, { id, refundId, disputeId }: Operation, 
   const refund = refundId === null ? undefined : set.refund(refundId);
   if (refund !== undefined) set.record(refund.id, unpark(refund, set.now), cause);
   const dispute = disputeId === null ? undefined : set.disputes.get(disputeId);
-  if (dispute !== undefined) set.disputes.record(dispute.id, unparkDispute(dispute, set.now), cause);
+  if (dispute !== undefined) set.disputes.record(dispute.id, relieve(dispute, 'operation_parked', set.now), cause);
 }

@@ -7,6 +7,7 @@ import type { Book } from '#application/book';
 import { REDRESS } from '#application/names';
 import { priorities, type Sweep } from '#application/operations';
 import type { Providers } from '#application/providers';
+import type { WorkingSet } from '#application/working-set';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -47,7 +48,7 @@ export async function beginSweeps(book: Book, { lists, disputing }: Providers): 
   const listed = { 'refunds.list': lists, 'disputes.list': disputing };
   const wanted = Object.entries(plans).flatMap(([name, { kind }]) =>
     listed[kind].map(({ account, provider }) => ({
-      id: uuid5(JSON.stringify([account, provider, 'sweep', name]), REDRESS),
+      id: sweepId(account, provider, name),
       account,
       provider,
       name,
@@ -55,13 +56,26 @@ export async function beginSweeps(book: Book, { lists, disputing }: Providers): 
     })),
   );
   await book.transact({ operations: wanted.map(({ id }) => id) }, (set) => {
-    for (const { id, account, provider, name, kind } of wanted) {
-      if (set.operation(id) !== undefined) continue;
-      const { reachMs } = planOf(name);
-      const sweep = { since: set.later(-(reachMs ?? day)).toISOString(), begunAt: set.now.toISOString(), after: null };
-      const nothing = { refundId: null, paymentKey: null, lane: null, key: null, attempt: 0 };
-      const read = { account, provider, kind, target: name, runAt: set.now, priority: priorities.poll } as const;
-      set.addOperation({ ...read, ...nothing }, { id, sweep });
+    for (const { id, account, provider, name } of wanted) {
+      if (set.operation(id) === undefined) sweepNow(set, account, provider, name);
     }
   });
+}
+
+export const sweepId = (account: string, provider: string, name: string): string =>
+  uuid5(JSON.stringify([account, provider, 'sweep', name]), REDRESS);
+
+/** Begins a walk now, the first one or one anew: whoever is in the midst of the one before steers it no more. */
+export function sweepNow(set: WorkingSet, account: string, provider: string, name: string): void {
+  const { kind, reachMs } = planOf(name);
+  const sweep = { since: set.later(-(reachMs ?? day)).toISOString(), begunAt: set.now.toISOString(), after: null };
+  const id = sweepId(account, provider, name);
+  const known = set.operation(id);
+  if (known !== undefined) {
+    set.changeOperation(id, { sweep, state: 'open', fence: known.fence + 1n, leaseUntil: null, runAt: set.now, tries: 0 });
+    return;
+  }
+  const nothing = { refundId: null, paymentKey: null, lane: null, key: null, attempt: 0 };
+  const read = { account, provider, kind, target: name, runAt: set.now, priority: priorities.poll } as const;
+  set.addOperation({ ...read, ...nothing }, { id, sweep });
 }

@@ -45,12 +45,22 @@ export class Turn {
 
   noAnswer(answer: NoAnswer): void {
     if (answer.kind === 'later' && answer.limit !== 'rate') return this.later(answer.why);
-    // Nothing was done with the key; where no earlier send is in doubt, its life has not begun.
-    const { firstSentAt, lastSentAt, kind } = this.operation;
-    if (isBegunFirst(kind) && firstSentAt?.getTime() === lastSentAt?.getTime()) this.change({ firstSentAt: null });
+    this.notBegun();
     if (answer.kind === 'parked') return this.park(answer.why, 'operation_parked');
     // How fast to come back after a limit is the limiter's affair, for the account as a whole.
     this.again(second * (0.5 + this.chance()), answer.why);
+  }
+
+  /** Nothing was sent, for want of a look before. */
+  unsent(why: string): void {
+    this.notBegun();
+    this.later(why);
+  }
+
+  /** Nothing was done with the key; where no earlier send is in doubt, its life has not begun. */
+  private notBegun(): void {
+    const { firstSentAt, lastSentAt, kind } = this.operation;
+    if (isBegunFirst(kind) && firstSentAt?.getTime() === lastSentAt?.getTime()) this.change({ firstSentAt: null });
   }
 
   /** Nothing is sent under its key any more: the same operation looks for what became of it. */

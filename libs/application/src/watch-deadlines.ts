@@ -53,7 +53,8 @@ export class WatchDeadlines {
   }
 
   private look(set: WorkingSet, dispute: Dispute): void {
-    if (isUndecidedAt(dispute, set.now)) this.decide(set, dispute);
+    // What the provider refused once it refuses again: that is for a person.
+    if (isUndecidedAt(dispute, set.now) && dispute.attention !== 'provider_refused') this.decide(set, dispute);
     const now = set.disputes.kept(dispute.id);
     set.disputes.record(now.id, remind(now, this.terms, set.now), causedBy);
   }

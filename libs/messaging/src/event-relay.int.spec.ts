@@ -149,7 +149,7 @@ describeWithKafka('The relay', () => {
     await until(() => seen.length === 2, 5_000);
   });
 
-  it('sends a page again when it ended between sending and moving the cursor, and nothing gets lost or overtaken', async () => {
+  it('sends a page again when it ended between sending and moving the cursor, and nothing gets lost or overtaken (F16)', async () => {
     for (let each = 0; each < 20; each++) log.add(topic, 'k', JSON.stringify({ each }));
     const seen = await listen();
     cursors.beforeAdvance = () => {
@@ -163,7 +163,7 @@ describeWithKafka('The relay', () => {
     expect(seen.map(numberOf)).toEqual([...first, ...first, ...first.map((each) => each + 10)]);
   });
 
-  it('is shut out when it freezes before it sends and a successor takes over', async () => {
+  it('is shut out when it freezes before it sends and a successor takes over (F13, F17)', async () => {
     for (let each = 0; each < 5; each++) log.add(topic, 'k', JSON.stringify({ each }));
     const seen = await listen();
     // The first relay has read its page, and freezes there.
@@ -193,7 +193,7 @@ describeWithKafka('The relay', () => {
     expect(cursors.position).toBe(6n);
   });
 
-  it('does not shut out its successor when it freezes before it announces itself', async () => {
+  it('does not shut out its successor when it freezes before it announces itself (F17)', async () => {
     for (let each = 0; each < 5; each++) log.add(topic, 'k', JSON.stringify({ each }));
     const seen = await listen();
     // The first relay's turn is over by the time it looks for the second time.
@@ -217,7 +217,7 @@ describeWithKafka('The relay', () => {
     expect(seen.map(numberOf)).toEqual([3, 4]);
   });
 
-  it('does not move its cursor past a partition that Kafka did not answer for', async () => {
+  it('does not move its cursor past a partition that Kafka did not answer for (F12)', async () => {
     for (let each = 0; each < 50; each++) log.add(topic, `k${each}`, JSON.stringify({ each }));
     const relay = start();
     await until(() => cursors.position === 50n);

@@ -185,7 +185,7 @@ describeWithKafka('A topic that is taken in by batch', () => {
     expect(store.values()).toEqual(['a']);
   });
 
-  it('is looked up anew when somebody else has moved it, and goes on from there', async () => {
+  it('is looked up anew when somebody else has moved it, and goes on from there (F9)', async () => {
     await send('a', 'b');
     await start();
     await until(() => store.records.length === 2);
@@ -217,7 +217,7 @@ describeWithKafka('A topic that is taken in by batch', () => {
     await until(() => store.records.length === 1);
   });
 
-  it('is tried again after a bug in the handler, and goes on when it is over', async () => {
+  it('is tried again after a bug in the handler, and goes on when it is over (F8)', async () => {
     let failures = 0;
     const { handle: whole } = { handle };
     handle = (batch) => {
@@ -231,7 +231,7 @@ describeWithKafka('A topic that is taken in by batch', () => {
     expect(server.health()).toEqual({ status: 'joined', halted: [] });
   });
 
-  it('halts a partition whose handler never succeeds, says so, and goes on with the others', async () => {
+  it('halts a partition whose handler never succeeds, says so, and goes on with the others (F8)', async () => {
     const { handle: whole } = { handle };
     handle = (batch) => {
       if (batch.partition === 0) throw new TypeError('undefined is not a function');
@@ -362,7 +362,7 @@ describeWithKafka('A topic that is taken in by batch', () => {
     await sleep(200);
   });
 
-  it('is shared between two consumers, each record stored once', async () => {
+  it('is shared between two consumers, each record stored once (F10)', async () => {
     const groupId = `group-${randomUUID()}`;
     await start({ groupId });
     const batch = (from: number) =>

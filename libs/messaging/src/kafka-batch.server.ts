@@ -23,6 +23,7 @@ import type { PartitionOffsets } from '#application/event-log';
 import { type Backoff, delayOf } from '#messaging/backoff';
 import { Batch, KAFKA_BATCH, KafkaBatchContext, receivedRecord } from '#messaging/kafka-batch';
 import { kafkaClient, type KafkaConnection } from '#messaging/kafka-client';
+import { asStored } from '#messaging/kafka-witness';
 
 export interface KafkaBatchOptions {
   readonly connection: KafkaConnection;
@@ -30,6 +31,8 @@ export interface KafkaBatchOptions {
   readonly cluster: string;
   readonly groupId: string;
   readonly offsets: PartitionOffsets;
+  /** Done before partitions are read, whenever it is looked up where they stand; while it fails they are not read. */
+  readonly beforeReading?: () => Promise<void>;
   /** Partitions handled at the same time; each holds a database connection while its batch is stored. Default 4. */
   readonly concurrency?: number;
   /** Records per call of a handler. Default 500. */
@@ -211,6 +214,7 @@ export class KafkaBatchServer extends Server<KafkaBatchEvents, KafkaStatus> impl
       const left = places.filter((place) => this.isOurs(place) && place.state === 'settling');
       if (left.length === 0) return;
       try {
+        await this.options.beforeReading?.();
         for (const [topic, group] of Map.groupBy(left, (place) => place.topic)) {
           const { cluster, groupId, offsets } = this.options;
           const partitions = group.map((place) => place.partition);
@@ -333,7 +337,10 @@ export class KafkaBatchServer extends Server<KafkaBatchEvents, KafkaStatus> impl
   private cope(place: Place, error: unknown): void {
     if (error instanceof Fenced) {
       this.logger.warn(`${place.name} was moved by somebody else; looking where it stands now`);
-      return this.settleAgain(place, place.tries++ === 0 ? 0 : delayOf(this.backoff, place.tries));
+      // What we stored may be gone, and then Kafka is the only one who knows.
+      this.stopReading(place, 'settling');
+      const afterMs = place.tries++ === 0 ? 0 : delayOf(this.backoff, place.tries);
+      return void this.tellKafka().then(() => this.settleAgain(place, afterMs));
     }
     if (error instanceof Unavailable) {
       if (place.tries === 0) this.logger.warn(`${place.name} waits: ${textOf(error)}`);
@@ -400,11 +407,16 @@ export class KafkaBatchServer extends Server<KafkaBatchEvents, KafkaStatus> impl
     for (const listener of this.listeners.failed) listener(error);
   }
 
-  /** For the lag that Kafka's tools show, nothing else: we never start from it. */
+  /** For the lag that Kafka's tools show, and to see a database that is older than it was: we never start from it. */
   private async tellKafka(): Promise<void> {
     const offsets = [...this.places.values()]
       .filter((place) => place.stored !== null)
-      .map(({ topic, partition, position }) => ({ topic, partition, offset: String(position) }));
+      .map(({ topic, partition, position, stored }) => ({
+        topic,
+        partition,
+        offset: String(position),
+        metadata: asStored(stored ?? 0n),
+      }));
     if (offsets.length > 0) await this.consumer?.commitOffsets(offsets).catch(() => undefined);
   }
 

@@ -222,7 +222,7 @@ describeWithDatabase('The book in PostgreSQL', () => {
       expect(texts.filter((text) => about.test(text) && text !== moveRefunds)).toEqual([]);
     });
 
-    it('is lost neither in part nor as a whole when four writers meet in opposite order', async () => {
+    it('is lost neither in part nor as a whole when four writers meet in opposite order (F31)', async () => {
       const names = await Promise.all(Array.from({ length: 12 }, known));
       const unheard = Array.from({ length: 12 }, () => `pi_met_${++count}`);
       const all = [...names, ...unheard];
@@ -251,7 +251,7 @@ describeWithDatabase('The book in PostgreSQL', () => {
     });
   });
 
-  it('shares one payment between two hundred requests at once, half by its charge, to the last cent', async () => {
+  it('shares one payment between two hundred requests at once, half by its charge, to the last cent (F6)', async () => {
     const [pi, ch] = ['pi_hot', 'ch_hot'];
     provider.pay(pi, { amount: 10_007n, currency: 'USD' }, { aliases: [ch] });
     const requests = Array.from({ length: 200 }, (_, each) => request(each % 2 === 0 ? pi : ch, 101));
@@ -291,7 +291,7 @@ describeWithDatabase('The book in PostgreSQL', () => {
   });
 
   describe('sealing', () => {
-    it('comes back for what committed late with a lower number, and leaves no gap', async () => {
+    it('comes back for what committed late with a lower number, and leaves no gap (F18)', async () => {
       const log = new PostgresLog(source);
       const insert = `insert into event (id, topic, type, account, subject, time, data)
         values ($1, 'spec', 'redress.spec.told.v1', 'default', $1, now(), '{}')`;
@@ -318,7 +318,7 @@ describeWithDatabase('The book in PostgreSQL', () => {
       ]);
     });
 
-    it('waits for a transaction that began after others that have ended, and holds a lower number than they', async () => {
+    it('waits for a transaction that began after others that have ended, and holds a lower number than they (F18)', async () => {
       const log = new PostgresLog(source);
       const insert = `insert into event (id, topic, type, account, subject, time, data)
         values ($1, 'overtaken', 't', 'default', $1, now(), '{}')`;

@@ -9,8 +9,8 @@ import { anywhere, idOf, notThere, refused, type Row } from './stripe-answers.js
 
 interface Meaning {
   readonly status: DisputeStatus;
-  /** `case`: as the type of case says, and a chargeback where that says nothing. `ended`: the same, and null where that says nothing. */
-  readonly stage: DisputeStage | 'case' | 'ended';
+  /** As the type of the case says, where that is more than an inquiry; else `case`: a chargeback, `ended`: null. `typed`: as it says, or null. */
+  readonly stage: DisputeStage | 'case' | 'ended' | 'typed';
 }
 
 /** A status that is not here is for a person: `unknown`. docs.stripe.com/api/disputes/object#dispute_object-status */
@@ -27,7 +27,7 @@ export const statuses: ReadonlyMap<unknown, Meaning> = new Map<unknown, Meaning>
   ['lost', { status: 'lost', stage: 'ended' }],
   ['prevented', { status: 'prevented', stage: 'prevention' }],
 ]);
-const unheardOf: Meaning = { status: 'unknown', stage: 'ended' };
+const unheardOf: Meaning = { status: 'unknown', stage: 'typed' };
 
 /** docs.stripe.com/api/disputes/object#dispute_object-payment_method_details-card-case_type. Only cards have one. */
 export const caseTypes: ReadonlyMap<unknown, DisputeStage> = new Map<unknown, DisputeStage>([
@@ -97,6 +97,7 @@ export function foundDispute(value: unknown, at: Date): DisputeReport | null {
     dueBy: timeOf(details['due_by']),
     submissions,
     submittedBy: details['submission_method'] === 'not_submitted' ? null : textOf(details['submission_method']),
+    submittedLate: details['past_due'] === true,
     eligibilities: eligibilitiesOf(dispute['enhanced_eligibility_types'], details['enhanced_eligibility']),
     movements,
     openedAt,
@@ -105,8 +106,11 @@ export function foundDispute(value: unknown, at: Date): DisputeReport | null {
 }
 
 function stageOf({ stage }: Meaning, caseType: unknown): DisputeStage | null {
-  if (stage !== 'case' && stage !== 'ended') return stage;
-  return caseTypes.get(caseType) ?? (stage === 'case' ? 'chargeback' : null);
+  if (stage !== 'case' && stage !== 'ended' && stage !== 'typed') return stage;
+  const said = caseTypes.get(caseType);
+  if (stage === 'typed') return said ?? null;
+  // An inquiry has statuses of its own: under another one it has become more, whatever the type of the case still says.
+  return said === undefined || said === 'inquiry' ? (stage === 'case' ? 'chargeback' : null) : said;
 }
 
 /**

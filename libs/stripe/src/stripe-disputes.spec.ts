@@ -71,6 +71,7 @@ const report = {
   dueBy: new Date((seconds + 8 * 86_400) * 1_000),
   submissions: 0,
   submittedBy: null,
+  submittedLate: false,
   eligibilities: [],
   movements: [
     { id: 'txn_1', kind: 'withdrawal', amount: 10000n, currency: 'USD', fee: 1500n, at: new Date((seconds - 60) * 1_000) },
@@ -150,7 +151,6 @@ describe('A dispute is read from Stripe', () => {
   });
 
   it.each([
-    ['needs_response', 'inquiry', 'inquiry'],
     ['needs_response', 'chargeback', 'chargeback'],
     ['needs_response', 'compliance', 'compliance'],
     ['needs_response', 'resolution', 'prevention'],
@@ -160,11 +160,13 @@ describe('A dispute is read from Stripe', () => {
     ['under_review', 'compliance', 'compliance'],
     ['under_review', undefined, 'chargeback'],
     ['won', 'compliance', 'compliance'],
-    ['lost', 'inquiry', 'inquiry'],
+    ['needs_response', 'inquiry', 'chargeback'],
+    ['lost', 'inquiry', null],
     ['lost', 'block', 'prevention'],
     ['won', 'never_heard_of', null],
     ['lost', undefined, null],
     ['on_the_moon', 'compliance', 'compliance'],
+    ['warning_on_the_moon', 'inquiry', 'inquiry'],
     ['on_the_moon', undefined, null],
     ['warning_needs_response', 'chargeback', 'inquiry'],
     ['appeal_needs_response', 'compliance', 'appeal'],
@@ -211,6 +213,11 @@ describe('A dispute is read from Stripe', () => {
   ])('with who submitted last: %p is %p', async (submission_method, submittedBy) => {
     const evidence_details = { ...details, submission_count: 2, submission_method };
     await expect(read({ ...dispute, evidence_details })).resolves.toMatchObject({ report: { submissions: 2, submittedBy } });
+  });
+
+  it.each([true, false])('with whether that came after the deadline: %p', async (past_due) => {
+    const evidence_details = { ...details, submission_count: 1, past_due };
+    await expect(read({ ...dispute, evidence_details })).resolves.toMatchObject({ report: { submittedLate: past_due } });
   });
 
   it("with the network's code where the card has it, and its network where only the brand is told", async () => {
@@ -338,12 +345,28 @@ describe('The disputes of an account', () => {
       disputes: [report, { providerDisputeId: 'du_0', status: 'lost' }],
       next: 'du_0',
     });
-    await expect(stripe.listDisputes(since, 'du_0', context())).resolves.toEqual({ kind: 'page', disputes: [], next: null });
+    await expect(stripe.listDisputes(since, 'du_0', context())).resolves.toEqual({
+      kind: 'page',
+      disputes: [],
+      unread: [],
+      next: null,
+    });
     const from = Math.floor(since.getTime() / 1_000);
     expect(requests()).toEqual([
       `GET /stripe/v1/disputes?created[gte]=${from}&limit=100`,
       `GET /stripe/v1/disputes?created[gte]=${from}&limit=100&starting_after=du_0`,
     ]);
+  });
+
+  it('are known although one of them cannot be read there; that one by its id', async () => {
+    const broken = { ...dispute, id: 'du_0', balance_transactions: 'none' };
+    server.answers(json(200, list([dispute, broken], true)));
+    await expect(stripe.listDisputes(since, null, context())).resolves.toMatchObject({
+      kind: 'page',
+      disputes: [report],
+      unread: ['du_0'],
+      next: 'du_0',
+    });
   });
 
   it.each([
@@ -597,7 +620,6 @@ describe('What cannot be undone is preceded by a look:', () => {
       ['it is an inquiry', { ...dispute, status: 'warning_needs_response' }],
       ['it is an appeal by now', { ...dispute, status: 'appeal_needs_response' }],
       ['it has another type of case', inCase('compliance')],
-      ['nobody knows its status', { ...dispute, status: 'on_the_moon' }],
     ])('is overtaken, and nothing is sent, when %s', async (_why, body) => {
       server.answers(json(200, body));
       await expect(send()).resolves.toMatchObject({ kind: 'overtaken', report: { providerStatus: body.status, at: now } });
@@ -605,9 +627,10 @@ describe('What cannot be undone is preceded by a look:', () => {
     });
 
     it.each<[string, Reply, object]>([
-      ['fails', json(500, refusal({ type: 'api_error' })), { kind: 'later', limit: null }],
-      ['breaks off', hangUp, { kind: 'later', limit: null }],
-      ['is no dispute', json(200, { object: 'charge', id: 'ch_1' }), { kind: 'later', limit: null }],
+      ['fails', json(500, refusal({ type: 'api_error' })), { kind: 'unsent' }],
+      ['breaks off', hangUp, { kind: 'unsent' }],
+      ['is no dispute', json(200, { object: 'charge', id: 'ch_1' }), { kind: 'unsent' }],
+      ['shows a status nobody knows', json(200, { ...dispute, status: 'on_the_moon' }), { kind: 'unsent' }],
       ['comes too soon', json(429, refusal({ code: 'rate_limit' })), { kind: 'later', limit: 'rate' }],
       ['meets a lock', json(429, refusal({ code: 'lock_timeout' })), { kind: 'later', limit: 'lock' }],
       ['meets a wrong key', json(401, refusal({})), { kind: 'parked' }],
@@ -630,7 +653,7 @@ describe('What cannot be undone is preceded by a look:', () => {
 
     it('is not made at all once its deadline is over', async () => {
       server.answers(json(200, dispute));
-      await expect(send({ ...context(), deadline: AbortSignal.abort() })).resolves.toMatchObject({ kind: 'later' });
+      await expect(send({ ...context(), deadline: AbortSignal.abort() })).resolves.toMatchObject({ kind: 'unsent' });
       expect(server.requests).toHaveLength(0);
     });
 

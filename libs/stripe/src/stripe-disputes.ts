@@ -11,7 +11,7 @@ import {
   type WarningAnswer,
 } from '#domain/ports/dispute-provider';
 import type { CallContext } from '#domain/ports/refund-provider';
-import { inWords, proofOf, type Row } from './stripe-answers.js';
+import { idOf, inWords, proofOf, type Row } from './stripe-answers.js';
 import { entriesOf, isName, pageSize, StripeClient, Unreadable, type StripeAccount } from './stripe-client.js';
 import { disputeRefusals, foundDispute, foundWarning, uploadRefusals } from './stripe-dispute-answers.js';
 import { evidenceFor } from './stripe-evidence.js';
@@ -44,8 +44,11 @@ export class StripeDisputes extends DisputeProvider {
         limit: pageSize,
         ...(after === null ? {} : { starting_after: after }),
       });
-      const { entries, next } = entriesOf(page, (each) => foundDispute(each, call.now));
-      return { kind: 'page', disputes: entries, next };
+      // One that cannot be read must not keep all others from being seen.
+      const { entries, next } = entriesOf(page, (each) => foundDispute(each, call.now) ?? disputeIdIn(each));
+      const disputes = entries.filter((each) => typeof each !== 'string');
+      const unread = entries.filter((each) => typeof each === 'string');
+      return { kind: 'page', disputes, unread, next };
     });
     return answer.kind === 'absent' ? { kind: 'unread', why: 'the list was not found' } : answer;
   }
@@ -107,14 +110,15 @@ export class StripeDisputes extends DisputeProvider {
     switch (before.kind) {
       case 'absent':
         return noDispute;
-      // Nothing was sent, whatever the reading came to.
       case 'unread':
-        return { kind: 'later', limit: null, why: `read before it is sent: ${before.why}` };
+        return { kind: 'unsent', why: `read before it is sent: ${before.why}` };
       case 'later':
       case 'parked':
         return before;
       case 'found':
     }
+    const { status, providerStatus } = before.report;
+    if (status === 'unknown') return { kind: 'unsent', why: `nobody knows what ${providerStatus} means` };
     if (!isAwaited(before.report, order)) return { kind: 'overtaken', report: before.report };
     const answer = await this.sending<DisputeSendAnswer>(disputeRefusals, call, () => this.taken(send(), call));
     if (answer.kind !== 'refused' || answer.code !== 'dispute_not_open') return answer;
@@ -161,6 +165,9 @@ export class StripeDisputes extends DisputeProvider {
 
 type NotTaken = Extract<UploadAnswer, { kind: 'refused' | 'unknown' | 'later' | 'parked' }>;
 type Awaited = Pick<EvidenceOrder, 'providerDisputeId' | 'stage'> & Partial<Pick<EvidenceOrder, 'submissions'>>;
+
+/** The id of what is a dispute, whatever else it has in it. */
+const disputeIdIn = (each: unknown) => ((each as { object?: unknown } | null)?.object === 'dispute' ? idOf(each) : null);
 
 const noDispute: DisputeSendAnswer = { kind: 'refused', code: 'dispute_not_found', detail: 'Stripe has no such dispute.' };
 const options = (key: string) => ({ idempotencyKey: key, maxNetworkRetries: 0 });

@@ -59,7 +59,7 @@ const receive = (value: unknown) => {
 describe("A delivery in Stripe's name", () => {
   const body = JSON.stringify(event());
 
-  it('is taken when it is signed with a secret of ours, and again while an old secret is being rolled', () => {
+  it('is taken when it is signed with a secret of ours, and again while an old secret is being rolled (F36)', () => {
     expect(notices.receive(delivery(body, signed(body)))).toMatchObject({ ok: true, value: { noticeId: 'evt_1' } });
     expect(notices.receive(delivery(body, signed(body, 'whsec_old')))).toMatchObject({ ok: true });
     const both = `${signed(body, 'whsec_retired')},${signed(body, 'whsec_new').split(',')[1]}`;

@@ -44,7 +44,7 @@ describe("A notice in Zamp's name", () => {
     });
   });
 
-  it('is taken with the secret before this one, while it is being replaced', () => {
+  it('is taken with the secret before this one, while it is being replaced (F36)', () => {
     expect(receive(body, sign('rf_demo_0001', 'succeeded', 'old_secret'))).toMatchObject({ ok: true });
     const { previousSecret: _previous, ...now } = account;
     const strict = new ZampNotices(now);

@@ -67,6 +67,7 @@ function report(said: Partial<DisputeReport> = {}): DisputeReport {
     dueBy: after(8 * day),
     submissions: 0,
     submittedBy: null,
+    submittedLate: false,
     eligibilities: [],
     movements: [withdrawal()],
     openedAt: start,
@@ -351,6 +352,25 @@ describe('A decision', () => {
     });
   });
 
+  it('whose send was lost before Smart Disputes answered is theirs', () => {
+    const unknown = recordUnknown(sending(open()), false, after(hour)).reduce(evolve, sending(open()));
+    const seen = report({ status: 'under_review', submissions: 1, submittedBy: 'smart_disputes', at: after(2 * hour) });
+    expect(hear(unknown, seen).dispute).toMatchObject({ attention: 'answered_elsewhere', decision: { version: null } });
+  });
+
+  it('is ours although a reading that was asked meanwhile has not seen it, whichever comes first', () => {
+    const taken = report({ status: 'under_review', submissions: 1, submittedBy: 'manual', at: after(2 * hour) });
+    const meanwhile = report({ at: after(2 * hour + 1) });
+    const next = report({ status: 'under_review', submissions: 1, submittedBy: 'manual', at: after(3 * hour) });
+    const first = hear(sending(open()), meanwhile).dispute;
+    const one = hear(recordTaken(first, taken, terms).reduce(evolve, first), next);
+    const then = recordTaken(sending(open()), taken, terms).reduce(evolve, sending(open()));
+    const other = hear(hear(then, meanwhile).dispute, next);
+    for (const { dispute } of [one, other]) {
+      expect(dispute).toMatchObject({ round: 1, status: 'under_review', attention: null, decision: { by: 'ann', version: 2 } });
+    }
+  });
+
   it('whose answer was lost is found by the next look', () => {
     const unknown = recordUnknown(sending(open()), false, after(hour)).reduce(evolve, sending(open()));
     expect(unknown.decision?.state).toBe('outcome_unknown');
@@ -379,7 +399,7 @@ describe('A decision', () => {
   it('about a dispute that ended before it was sent is no decision any more', () => {
     const begun = sending(open());
     const { dispute } = apply(begun, recordOvertaken(begun, report({ status: 'lost', at: after(hour) }), true, terms));
-    expect(dispute).toMatchObject({ status: 'lost', decision: null, attention: 'answered_elsewhere' });
+    expect(dispute).toMatchObject({ status: 'lost', decision: null, attention: 'answer_not_out' });
   });
 });
 
@@ -409,7 +429,66 @@ describe('A deadline', () => {
 
   it('is told as long as an answer is only on its way', () => {
     const { told } = apply(sending(open()), remind(sending(open()), terms, after(7 * day)));
-    expect(told).toEqual(['deadline_approaching']);
+    expect(told).toEqual(['deadline_approaching', 'attention_needed']);
+  });
+
+  it('that passes at the provider while our answer has not got there is told as missed', () => {
+    const waiting = apply(sending(open()), remind(sending(open()), terms, after(7 * day))).dispute;
+    expect(waiting).toMatchObject({ attention: 'answer_not_out', nextAlarmAt: after(8 * day) });
+    expect(apply(waiting, remind(waiting, terms, after(8 * day))).told).toEqual(['deadline_missed', 'attention_needed']);
+    const lost = hear(sending(open()), report({ status: 'lost', at: after(8 * day) }));
+    expect(lost.told).toEqual(['lost', 'attention_needed']);
+    expect(lost.dispute.attention).toBe('answer_not_out');
+  });
+
+  it('after which something was decided is given a quarter of an hour before it is told that nothing has got out', () => {
+    const late = after(7 * day + hour);
+    const decided = submit(apply(open(), remind(open(), terms, late)).dispute, { version: 2, by: 'policy' }, late);
+    if (!decided.ok) throw new Error(decided.error.code);
+    const missed = apply(open(), remind(open(), terms, late)).dispute;
+    const dispute = decided.value.reduce(evolve, missed);
+    expect(dispute.nextAlarmAt).toEqual(after(7 * day + hour + hour / 4));
+    expect(remind(dispute, terms, after(7 * day + hour + hour / 4)).map(({ type }) => type)).toContain('attention_needed');
+    const atOnce = { ...dispute, nextAlarmAt: late };
+    expect(remind(atOnce, terms, late)).toMatchObject([{ type: 'silent', changes: { nextAlarmAt: dispute.nextAlarmAt } }]);
+  });
+
+  it('is watched again when the provider refuses what was sent', () => {
+    const at = after(7 * day + hour);
+    const begun = { ...sending(open()), nextAlarmAt: null, attention: 'provider_refused' } as const;
+    const { dispute, told } = apply(begun, recordRefusal(begun, at));
+    expect(told).toEqual(['attention_needed']);
+    expect(dispute).toMatchObject({ decision: null, nextAlarmAt: after(7 * day + hour + hour / 4) });
+    expect(recordRefusal(recordTaken(begun, report({ submissions: 1 }), terms).reduce(evolve, begun), at)).toEqual([]);
+  });
+
+  it('that an answer came after is told', () => {
+    const late = report({
+      status: 'under_review',
+      submissions: 1,
+      submittedBy: 'manual',
+      submittedLate: true,
+      at: after(9 * day),
+    });
+    expect(hear(sending(open()), late).dispute).toMatchObject({ attention: 'submitted_late', decision: { state: 'done' } });
+  });
+
+  it('of another answer is watched although nobody knew the word in between', () => {
+    const begun = recordTaken(sending(open()), report({ status: 'under_review', submissions: 1, at: after(hour) }), terms).reduce(
+      evolve,
+      sending(open()),
+    );
+    const strange = hear(begun, report({ status: 'unknown', submissions: 1, providerStatus: 'x', at: after(2 * hour) })).dispute;
+    const again = hear(strange, report({ submissions: 1, at: after(3 * hour) })).dispute;
+    expect(again).toMatchObject({ round: 2, decision: null, attention: 'answer_due_again' });
+    expect(again.nextAlarmAt).not.toBeNull();
+  });
+
+  it('outlives a word that nobody knows', () => {
+    const strange = hear(open(), report({ status: 'unknown', providerStatus: 'on_the_moon', at: after(hour) })).dispute;
+    expect(strange.nextAlarmAt).toEqual(after(4 * day));
+    const back = hear(strange, report({ at: after(2 * hour) })).dispute;
+    expect(back).toMatchObject({ nextAlarmAt: after(4 * day), round: 1 });
   });
 
   it('is quiet once the provider has the answer', () => {
@@ -454,7 +533,7 @@ describe('Whatever a provider reports', () => {
           const next = hear(dispute, report({ ...said, at: after(afterHours * hour) })).dispute;
           expect(next.version).toBeGreaterThanOrEqual(dispute.version);
           expect(next.round).toBeGreaterThanOrEqual(dispute.round);
-          if (next.nextAlarmAt !== null) expect(next.status).toBe('needs_response');
+          if (next.nextAlarmAt !== null) expect(['needs_response', 'unknown']).toContain(next.status);
           const share = takenShare(next);
           if (share !== null) expect(share.part >= 0n && share.part <= share.whole).toBe(true);
           dispute = next;
@@ -462,5 +541,74 @@ describe('Whatever a provider reports', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('What was told already', () => {
+  it('leaves no alarm in the past, where an answer was decided shortly before our deadline', () => {
+    const at = after(7 * day - 5 * 60_000);
+    const decided = submit(open(), { version: 2, by: 'ann' }, at);
+    if (!decided.ok) throw new Error(decided.error.code);
+    const dispute = beginSend(decided.value.reduce(evolve, open()), at).reduce(evolve, decided.value.reduce(evolve, open()));
+    const now = after(7 * day);
+    const due = { ...dispute, nextAlarmAt: now };
+    const next = apply(due, remind(due, terms, now)).dispute;
+    expect(next.nextAlarmAt?.getTime()).toBeGreaterThan(now.getTime());
+  });
+
+  it('stays acknowledged', () => {
+    const lost = hear(sending(open()), report({ status: 'lost', at: after(8 * day) })).dispute;
+    const quiet = apply(lost, (acknowledge(lost, after(8 * day)) as unknown as { value: DisputeEvent[] }).value).dispute;
+    expect(quiet.attention).toBeNull();
+    const again = hear(quiet, report({ status: 'lost', at: after(9 * day) }));
+    expect(again.told).toEqual([]);
+  });
+
+  it('is no news when it is won', () => {
+    const won = hear(sending(open()), report({ status: 'won', at: after(hour) })).dispute;
+    const two = hear(won, report({ status: 'won', at: after(2 * hour) }));
+    expect(two.told).toEqual([]);
+    expect(two.dispute.version).toBe(won.version);
+  });
+
+  it('is no news under review', () => {
+    const seen = hear(sending(open()), report({ status: 'under_review', at: after(hour) })).dispute;
+    const two = hear(seen, report({ status: 'under_review', at: after(13 * hour) }));
+    expect(two.told).toEqual([]);
+  });
+
+  it('is watched again when it is due after a word that nobody knows', () => {
+    const reviewed = hear(open(), report({ status: 'under_review', at: after(hour) })).dispute;
+    const strange = hear(reviewed, report({ status: 'unknown', providerStatus: 'x', at: after(2 * hour) })).dispute;
+    const back = hear(strange, report({ at: after(3 * hour) })).dispute;
+    expect(back.nextAlarmAt).not.toBeNull();
+  });
+
+  it('is not undone by a reading that crossed an acceptance', () => {
+    const begun = beginSend(
+      { ...open(), decision: { kind: 'accept', state: 'recorded', by: 'a', at: start, reason: null, version: null } },
+      start,
+    ).reduce(evolve, {
+      ...open(),
+      decision: { kind: 'accept', state: 'recorded', by: 'a', at: start, reason: null, version: null },
+    } as Dispute);
+    const gone = recordTaken(begun, report({ status: 'lost', at: after(2 * hour) }), terms).reduce(evolve, begun);
+    expect(gone.decision).toMatchObject({ kind: 'accept', state: 'done' });
+    const meanwhile = hear(gone, report({ at: after(2 * hour + 1) })).dispute;
+    expect(meanwhile).toMatchObject({ attention: null, round: 1 });
+  });
+
+  it('is no bound for the chargeback, if its submissions are counted anew', () => {
+    const inquiry = hear(open(), report({ status: 'under_review', stage: 'inquiry', submissions: 1, at: after(hour) })).dispute;
+    const next = hear(inquiry, report({ submissions: 0, at: after(30 * day), dueBy: after(38 * day) })).dispute;
+    expect(next).toMatchObject({ status: 'needs_response', stage: 'chargeback' });
+  });
+
+  it('is no news in another order of keys', () => {
+    const eligibility = { programme: 'visa_compliance', status: 'qualified', requiredActions: [] };
+    const first = hear(open(), report({ eligibilities: [eligibility], at: after(hour) })).dispute;
+    const { programme, status, requiredActions } = eligibility;
+    const again = hear(first, report({ eligibilities: [{ requiredActions, status, programme }], at: after(2 * hour) }));
+    expect(again.dispute.version).toBe(first.version);
   });
 });

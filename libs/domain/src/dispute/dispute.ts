@@ -20,7 +20,7 @@ export type DisputeMoney = (typeof disputeMoney)[number];
 /** Why a person must look. One at a time: the newest that matters. */
 export type DisputeAttention =
   | 'unknown_provider_status'
-  /** Its currency is not the payment's: nothing of the payment is available until a person has looked. */
+  /** Its currency is not the payment's: nothing of that is available while it is not known in the payment's currency what was taken. */
   | 'foreign_currency'
   /** More was taken and given back than was ever captured. */
   | 'payment_overdrawn'
@@ -30,10 +30,16 @@ export type DisputeAttention =
   | 'answered_elsewhere'
   /** It had been answered or decided, and an answer is due once more in the same stage. */
   | 'answer_due_again'
+  /** The provider counted an answer after its own deadline: nobody promises that the bank gets it. */
+  | 'submitted_late'
   /** The provider would not take what we sent. */
   | 'provider_refused'
   | 'outcome_unknown'
   | 'operation_parked'
+  /** What was decided has not got to the provider: its deadline is near, or it is over. */
+  | 'answer_not_out'
+  /** A document does not get to the provider, for no reason that it gives. */
+  | 'document_not_out'
   | 'deadline_missed';
 
 /** A movement on our balance at the provider, in the currency of settlement. The direction is in the word. */
@@ -146,6 +152,8 @@ export interface DisputeReport {
   readonly submissions: number;
   /** Who submitted last, in the provider's word (`manual`, `smart_disputes`), where it says. */
   readonly submittedBy: string | null;
+  /** Whether the last one came after the provider's deadline. */
+  readonly submittedLate: boolean;
   readonly eligibilities: readonly Eligibility[];
   readonly movements: readonly Movement[];
   readonly openedAt: Date;
@@ -256,19 +264,20 @@ export function opened(
  * since banks move both ways; what we decided follows from how many submissions it counts.
  */
 export function recordReport(dispute: Dispute, report: DisputeReport, terms: DisputeTerms): DisputeEvent[] {
-  // The count never falls: with a lower one it was asked before an answer that is known.
-  if (report.at < dispute.reportedAt || report.submissions < dispute.submissions) return [];
+  if (report.at < dispute.reportedAt || isCrossed(dispute, report)) return [];
   const { at } = report;
   // An appeal ends under the chargeback's own words.
   const isAppealOver = dispute.stage === 'appeal' && (report.status === 'won' || report.status === 'lost');
   const stage = isAppealOver ? 'appeal' : (report.stage ?? dispute.stage);
   const isMoved = stage !== dispute.stage;
-  const isAskedAgain =
-    report.status === 'needs_response' && (isMoved || dispute.status !== 'needs_response') && dispute.status !== 'unknown';
+  const isAskedAgain = report.status === 'needs_response' && (isMoved || wasAnswered(dispute));
   const movements = known(dispute.movements, report.movements);
   const round = isAskedAgain ? newRound(dispute, report) : {};
   const facts: Changes = { ...factsOf(report, movements), stage, status: report.status, ...round };
-  const isOtherDeadline = isAskedAgain || report.dueBy?.getTime() !== dispute.dueBy?.getTime();
+  // What nobody waited for has no alarm; it is waited for again.
+  const isUnwatched =
+    mayWait.has(report.status) && !isAwaited(dispute) && dispute.nextAlarmAt === null && dispute.decision?.state !== 'done';
+  const isOtherDeadline = isAskedAgain || isUnwatched || !isSameTime(report.dueBy, dispute.dueBy);
   const deadline = isOtherDeadline ? { alarms: 0, ...deadlineOf(report, 0, terms) } : {};
   const changes: Changes = { ...facts, ...deadline, attention: unended(dispute, report) };
 
@@ -316,15 +325,16 @@ export function recordOvertaken(
   const after = events.reduce(evolve, dispute);
   if (after.decision === null || after.decision.state === 'done') return events;
   const cleared: DisputeEvent = { type: 'silent', at: report.at, changes: { decision: null } };
-  return [...events, cleared, ...attentionTo(after, 'answered_elsewhere', report.at)];
+  const why = report.submissions > dispute.submissions ? 'answered_elsewhere' : 'answer_not_out';
+  return [...events, cleared, ...attentionTo(after, why, report.at)];
 }
 
 /** A definite no to what we sent: nothing has changed there, and it is for a person to decide anew. The no is kept under the key. */
 export function recordRefusal(dispute: Dispute, at: Date): DisputeEvent[] {
-  return [
-    { type: 'silent', at, changes: { decision: null, attempt: dispute.attempt + 1 } },
-    ...attentionTo(dispute, 'provider_refused', at),
-  ];
+  const { decision, attempt } = dispute;
+  if (decision === null || decision.state === 'done') return [];
+  const undone: Changes = { decision: null, attempt: attempt + 1, nextAlarmAt: nextAlarm(dispute, at) };
+  return [{ type: 'attention_needed', at, changes: { ...undone, attention: 'provider_refused' } }];
 }
 
 /** A send has begun; it is committed before the provider hears of it. */
@@ -332,6 +342,12 @@ export function beginSend(dispute: Dispute, at: Date): DisputeEvent[] {
   const { decision } = dispute;
   if (decision === null || decision.state === 'sending') return [];
   return [{ type: 'silent', at, changes: { decision: { ...decision, state: 'sending' } } }];
+}
+
+/** What had begun did not go out after all, and nothing of it had before: it is as if it had not begun. */
+export function recordUnsent({ decision }: Dispute, at: Date): DisputeEvent[] {
+  if (decision?.state !== 'sending') return [];
+  return [{ type: 'silent', at, changes: { decision: { ...decision, state: 'recorded' } } }];
 }
 
 /** A send ended without an answer that can be trusted. With `anew` the next one goes under a new key: this one was proved to have no effect. */
@@ -375,7 +391,7 @@ export function submit(dispute: Dispute, how: { readonly version: number; readon
   const may = mayDecide(dispute, at);
   if (!may.ok) return may;
   const decision = { kind: 'submit', state: 'recorded', by: how.by, at, reason: null, version: how.version } as const;
-  return ok([{ type: 'silent', at, changes: { decision, nextAlarmAt: dispute.nextAlarmAt ?? dispute.decideBy } }]);
+  return ok([{ type: 'silent', at, changes: { decision, nextAlarmAt: nextAlarm(dispute, at) } }]);
 }
 
 /** Only what has taken money can be given up: an inquiry that is not answered may become a chargeback. */
@@ -384,7 +400,7 @@ export function accept(dispute: Dispute, how: { readonly reason: string | null; 
   if (!may.ok) return may;
   if (dispute.stage === 'inquiry') return err({ code: 'inquiry_not_acceptable' });
   const decision = { kind: 'accept', state: 'recorded', by: how.by, at, reason: how.reason, version: null } as const;
-  return ok([{ type: 'silent', at, changes: { decision, nextAlarmAt: dispute.nextAlarmAt ?? dispute.decideBy } }]);
+  return ok([{ type: 'silent', at, changes: { decision, nextAlarmAt: nextAlarm(dispute, at) } }]);
 }
 
 /** Nothing is sent: only that somebody decided so. Until the deadline it can be answered after all. */
@@ -407,14 +423,14 @@ export function attentionTo(dispute: Dispute, why: DisputeAttention | null, at: 
   return why === null || dispute.attention === why ? [] : [{ type: 'attention_needed', at, changes: { attention: why } }];
 }
 
-/** What was parked goes on. */
-export function unpark(dispute: Dispute, at: Date): DisputeEvent[] {
-  return dispute.attention === 'operation_parked' ? [{ type: 'attention_cleared', at, changes: { attention: null } }] : [];
+/** What a person was asked for is over by itself. */
+export function relieve(dispute: Dispute, of: DisputeAttention, at: Date): DisputeEvent[] {
+  return dispute.attention === of ? [{ type: 'attention_cleared', at, changes: { attention: null } }] : [];
 }
 
 /** Whether an answer is still due that nobody has settled; one that is on its way is not settled. */
 export function isAwaited({ status, dueBy, decision }: Dispute): boolean {
-  return status === 'needs_response' && dueBy !== null && decision?.state !== 'done';
+  return mayWait.has(status) && dueBy !== null && decision?.state !== 'done';
 }
 
 /** Whether our own deadline has come and nothing was decided: the moment for a policy, or else for an alarm. */
@@ -422,16 +438,26 @@ export function isUndecidedAt(dispute: Dispute, now: Date): boolean {
   return isAwaited(dispute) && dispute.decision === null && dispute.decideBy !== null && now >= dispute.decideBy;
 }
 
-/** The reminders that have become due, as one event; the last of them says that our deadline was missed. */
+/** The reminders that have become due, as one event: before our deadline, at it, and at the provider's while nothing has got there. */
 export function remind(dispute: Dispute, terms: DisputeTerms, now: Date): DisputeEvent[] {
   const { dueBy, decision, nextAlarmAt } = dispute;
   if (nextAlarmAt === null || nextAlarmAt > now) return [];
   const times = alarmTimes(dueBy, terms);
   const alarms = times.filter((time) => time <= now.getTime()).length;
-  const next = times[alarms];
-  const changes = { alarms, nextAlarmAt: next === undefined ? null : new Date(next) };
-  if (next !== undefined || decision !== null) return [{ type: 'deadline_approaching', at: now, changes }];
-  return [{ type: 'deadline_missed', at: now, changes }, ...attentionTo(dispute, 'deadline_missed', now)];
+  const [next = null] = times.slice(alarms).map((time) => new Date(time));
+  const changes = { alarms, nextAlarmAt: next };
+  if (dispute.decideBy === null || now < dispute.decideBy) return [{ type: 'deadline_approaching', at: now, changes }];
+  const isOver = dueBy !== null && now >= dueBy;
+  if (decision !== null && !isOver) {
+    const patience = new Date(Math.min(decision.at.getTime() + patienceMs, next?.getTime() ?? now.getTime()));
+    if (patience > now) return [{ type: 'silent', at: now, changes: { alarms, nextAlarmAt: patience } }];
+    return [{ type: 'deadline_approaching', at: now, changes }, ...attentionTo(dispute, 'answer_not_out', now)];
+  }
+  // Told when our own deadline passed, it is not told again when the provider's does.
+  if (isOver && dispute.attention === 'deadline_missed') return [{ type: 'silent', at: now, changes }];
+  // What the provider refused is why it was missed.
+  const why = dispute.attention === 'provider_refused' ? null : 'deadline_missed';
+  return [{ type: 'deadline_missed', at: now, changes }, ...attentionTo(dispute, why, now)];
 }
 
 /** How much of what a dispute is about is gone: a part of a whole, both in the currency of the movements. Null while nothing has moved. */
@@ -476,6 +502,18 @@ function known(before: readonly Movement[], now: readonly Movement[]): readonly 
   return [...all.values()].sort((a, b) => a.at.getTime() - b.at.getTime());
 }
 
+/** Whether it was asked before an answer that is known, and so has not seen it. */
+function isCrossed(dispute: Dispute, { at, stage, status, dueBy, submissions }: DisputeReport): boolean {
+  const isLater = at.getTime() - dispute.reportedAt.getTime() >= crossingMs;
+  if (isLater || (stage !== null && stage !== dispute.stage)) return false;
+  if (submissions < dispute.submissions) return true;
+  const { decision } = dispute;
+  const isGivenUp = decision?.kind === 'accept' && decision.state === 'done' && dispute.status === 'lost';
+  return isGivenUp && status === 'needs_response' && isSameTime(dueBy, dispute.dueBy);
+}
+
+const isSameTime = (one: Date | null, other: Date | null) => one?.getTime() === other?.getTime();
+
 function newRound(dispute: Dispute, report: DisputeReport): Changes {
   return { round: dispute.round + 1, submissionsBefore: report.submissions, decision: null, attempt: 1 };
 }
@@ -483,12 +521,25 @@ function newRound(dispute: Dispute, report: DisputeReport): Changes {
 /** What the provider's count says about our decision: it is there, or somebody else was faster. */
 function answerSeen(dispute: Dispute, report: DisputeReport, isAskedAgain: boolean): DisputeEvent[] {
   const { decision } = dispute;
-  const isOurs = decision !== null && (decision.state === 'sending' || decision.state === 'outcome_unknown');
   if (report.submissions > dispute.submissions) {
-    if (isOurs && decision.kind === 'submit') return done(decision, report.at);
+    if (isByUs(dispute, report)) return decision?.state === 'done' || decision === null ? [] : done(decision, report.at);
     return [{ type: 'evidence_submitted', at: report.at, changes: { decision: elsewhere(report, report.at) } }];
   }
-  return isOurs && !isAskedAgain && decision.kind === 'accept' && report.status === 'lost' ? done(decision, report.at) : [];
+  const isLeft = decision?.kind === 'accept' && (decision.state === 'sending' || decision.state === 'outcome_unknown');
+  return isLeft && !isAskedAgain && report.status === 'lost' ? done(decision, report.at) : [];
+}
+
+/** Whether the submission that a report counts and we had not seen is our own: it was under way, or is known to have been taken. */
+function isByUs({ decision, submissionsBefore }: Dispute, { submissions, submittedBy }: DisputeReport): boolean {
+  if (decision?.kind !== 'submit' || decision.version === null || decision.state === 'recorded') return false;
+  if (decision.state === 'done') return submissions <= submissionsBefore + 1;
+  return submittedBy === null || submittedBy === 'manual';
+}
+
+/** Whether nothing was due any more, so that what is due now is another answer. What nobody understands does not tell. */
+function wasAnswered({ status, decision }: Dispute): boolean {
+  if (status === 'unknown') return decision?.state === 'done' && decision.kind !== 'let_pass';
+  return status !== 'needs_response';
 }
 
 function done(decision: Decision, at: Date): DisputeEvent[] {
@@ -501,6 +552,18 @@ function elsewhere(report: DisputeReport, at: Date): Decision {
   const by = report.submittedBy === null || report.submittedBy === 'manual' ? 'somebody at the provider' : report.submittedBy;
   return { kind: 'submit', state: 'done', by, at, reason: null, version: null };
 }
+
+/** How long a decision that was taken after our own deadline may be on its way before it is told. */
+const patienceMs = 15 * 60_000;
+
+/** How long ago at most a reading was asked that an answer of ours has overtaken: a call's time, and the wait for it. */
+const crossingMs = 120_000;
+
+/** What nobody understands may wait for an answer as well. */
+const mayWait: ReadonlySet<DisputeStatus> = new Set(['needs_response', 'unknown']);
+
+/** How a dispute ends that nobody answered. */
+const endsWithout: ReadonlySet<DisputeStatus> = new Set(['lost', 'closed', 'prevented']);
 
 const ends: ReadonlySet<DisputeStatus> = new Set(['under_review', 'won', 'lost', 'closed', 'prevented']);
 
@@ -522,9 +585,15 @@ function whyAttention(dispute: Dispute, report: DisputeReport, isMoved: boolean,
   if (report.status === 'unknown') return report.providerStatus === dispute.providerStatus ? null : 'unknown_provider_status';
   if (dispute.status === 'won' && report.status === 'lost') return 'decision_reversed';
   if (isAskedAgain && !isMoved) return 'answer_due_again';
-  const isOurs = dispute.decision?.state === 'sending' || dispute.decision?.state === 'outcome_unknown';
-  const isElsewhere = report.submissions > dispute.submissions && !isAskedAgain && !isOurs;
-  return isElsewhere && dispute.decision !== null ? 'answered_elsewhere' : null;
+  const { decision } = dispute;
+  if (report.submissions > dispute.submissions) {
+    if (decision !== null && !isAskedAgain && !isByUs(dispute, report)) return 'answered_elsewhere';
+    return report.submittedLate ? 'submitted_late' : null;
+  }
+  const isGivenUp = decision?.kind === 'accept' && report.status === 'lost';
+  const isUndone = decision !== null && decision.state !== 'done' && !isGivenUp;
+  const isNews = report.status !== dispute.status;
+  return isNews && isUndone && endsWithout.has(report.status) ? 'answer_not_out' : null;
 }
 
 /** Attention that clear news answers; the rest is for a person to end. */
@@ -532,7 +601,7 @@ function unended({ attention, decision }: Dispute, report: DisputeReport): Dispu
   if (attention === 'unknown_provider_status') return report.status === 'unknown' ? attention : null;
   // What was refused or missed has been made good elsewhere, or by another try.
   const isAnswered = report.status === 'under_review' || report.status === 'won';
-  if (attention === 'deadline_missed') return isAnswered ? null : attention;
+  if (attention === 'deadline_missed' || attention === 'answer_not_out') return isAnswered ? null : attention;
   if (attention === 'provider_refused') return report.status === 'needs_response' ? attention : null;
   if (attention === 'outcome_unknown') return decision === null || report.status !== 'needs_response' ? null : attention;
   return attention;
@@ -547,18 +616,31 @@ function deadlineOf(report: DisputeReport, alarms: number, terms: DisputeTerms) 
   };
 }
 
-/** When to remind, the soonest first; the last one is our deadline itself. */
+/** When to remind, the soonest first; the last ones are our deadline itself, and the provider's. */
 function alarmTimes(dueBy: Date | null, { marginMs, remindersMs }: DisputeTerms): number[] {
   if (dueBy === null) return [];
   const decideBy = dueBy.getTime() - marginMs;
   return [...remindersMs]
     .sort((a, b) => b - a)
     .map((ms) => decideBy - ms)
-    .concat(decideBy);
+    .concat(decideBy, dueBy.getTime());
+}
+
+/** When to look again whether what was decided has got out: as planned, and soon where our own deadline is over. */
+function nextAlarm({ decideBy, dueBy, nextAlarmAt }: Dispute, at: Date): Date | null {
+  if (decideBy === null || dueBy === null || at < decideBy) return nextAlarmAt ?? decideBy;
+  return new Date(Math.min(at.getTime() + patienceMs, dueBy.getTime()));
 }
 
 function isSame(dispute: Dispute, changes: Changes): boolean {
   const { reportedAt: _, ...facts } = changes;
-  const text = (value: unknown) => JSON.stringify(value, (_key, each: unknown) => (typeof each === 'bigint' ? `${each}n` : each));
-  return Object.entries(facts).every(([name, value]) => text(value) === text(dispute[name as keyof Dispute]));
+  return Object.entries(facts).every(([name, value]) => inWords(value) === inWords(dispute[name as keyof Dispute]));
 }
+
+/** As text that does not depend on the order of keys: a database may give them back in another one. */
+const inWords = (value: unknown): string | undefined =>
+  JSON.stringify(value, (_, part: unknown) => {
+    if (typeof part === 'bigint') return `${part}n`;
+    if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
+    return Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  });

@@ -97,9 +97,13 @@ describe('The balance of a disputed payment', () => {
     expect(effectOn(settled, payment())).toEqual({ disputed: 0n, lost: 7_500n });
   });
 
-  it('has nothing available while a dispute in another currency stands', () => {
-    const foreign = dispute({ amount: 5_000n, currency: 'EUR' });
-    expect(available(counted(payment(), null, foreign).payment)).toBe(0n);
+  it('has nothing available while it cannot be told what a dispute in another currency takes, and else what moved', () => {
+    const foreign = (movements: Movement[]) => dispute({ amount: 4_600n, currency: 'EUR', movements });
+    const left = (movements: Movement[]) => available(counted(payment(), null, foreign(movements)).payment);
+    expect(left([])).toBe(0n);
+    expect(left([{ ...move('withdrawal', 4_000n), currency: 'GBP' }])).toBe(0n);
+    expect(left([move('withdrawal', 5_000n)])).toBe(5_000n);
+    expect(left([move('withdrawal', 5_000n), move('reinstatement', 2_000n)])).toBe(7_000n);
   });
 
   it('sums disputes, and may end below nothing: 120 are lost on 100 where 20 were refunded first', () => {

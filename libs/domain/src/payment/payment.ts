@@ -169,12 +169,14 @@ export function account(payment: Payment, before: Refund | null, after: Refund):
 
 /**
  * What a dispute takes of its payment, in the payment's currency: the share of it that was withdrawn and not given back. Money that must
- * be on its way out counts as gone. A dispute in another currency takes all there is until a person has looked, since its share of the
- * payment cannot be told.
+ * be on its way out counts as gone. A dispute in another currency takes what moved, where that was in the payment's, and else all there is,
+ * since its share of the payment cannot be told.
  */
 export function effectOn(dispute: Dispute, payment: Payment): { disputed: bigint; lost: bigint } {
-  const whole = dispute.currency === payment.currency || payment.currency === null ? dispute.amount : payment.captured;
-  const taken = shareTaken(dispute, whole);
+  const isForeign = payment.currency !== null && dispute.currency !== payment.currency;
+  const moved = takenShare(dispute);
+  const isMovedHere = moved !== null && dispute.movements.every(({ currency }) => currency === payment.currency);
+  const taken = isForeign && isMovedHere ? moved.part : shareTaken(dispute, isForeign ? payment.captured : dispute.amount);
   const isOver = dispute.status === 'lost' || dispute.status === 'closed' || dispute.status === 'prevented';
   return isOver ? { disputed: 0n, lost: taken } : { disputed: taken, lost: 0n };
 }

@@ -17,7 +17,15 @@ export type DisputeAnswer =
 
 export type DisputesAnswer =
   /** `next`: where the following page begins; null at the end. */
-  { readonly kind: 'page'; readonly disputes: readonly DisputeReport[]; readonly next: string | null } | Unread | NoAnswer;
+  | {
+      readonly kind: 'page';
+      readonly disputes: readonly DisputeReport[];
+      /** Ids of those that could not be read in the list. */
+      readonly unread: readonly string[];
+      readonly next: string | null;
+    }
+  | Unread
+  | NoAnswer;
 
 /** A bank's early warning as it is read. */
 export interface WarningReport {
@@ -45,6 +53,8 @@ export type DisputeSendAnswer =
   | { readonly kind: 'refused'; readonly code: string; readonly detail: string }
   /** No answer that can be trusted: it may have arrived. */
   | { readonly kind: 'unknown'; readonly why: string }
+  /** Nothing was sent: read just before, the dispute told nothing, or nothing that anybody understands. */
+  | { readonly kind: 'unsent'; readonly why: string }
   | NoAnswer;
 
 export type UploadAnswer =
