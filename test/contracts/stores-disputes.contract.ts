@@ -406,7 +406,10 @@ export function disputesContract(scene: Scene): void {
       expect(await packetNow()).toEqual({ ...packet, files });
       expect((await evidenceOf(id)).files).toEqual(files.slice(0, 1));
       // Of the other it will hear nothing more.
-      await transact({ evidence: [id] }, (set) => set.disputes.refused(id, replaced.id, 'It is not a “PDF”.'));
+      await transact({ evidence: [id] }, (set) => {
+        set.disputes.refused(id, replaced.id, 'It is not a “PDF”.');
+        set.disputes.refused(id, kept.id, 'Too late.');
+      });
       files[1] = { ...known(replaced), refusedAs: 'It is not a “PDF”.' };
       expect(await packetNow()).toEqual({ ...packet, files });
       const second = packetOf({ ...draft, version: 9, files }, 2);

@@ -51,7 +51,7 @@ function isWholeImage(bytes: Buffer, type: FileType): boolean {
   return type === 'image/png' ? bytes.includes('IEND', 0, 'latin1') : bytes.lastIndexOf(Buffer.from([0xff, 0xd9])) > 0;
 }
 
-function countPages(bytes: Buffer): Promise<Counted> {
+async function countPages(bytes: Buffer): Promise<Counted> {
   const thread = new Worker(new URL('pdf-pages.js', import.meta.url), {
     workerData: Uint8Array.from(bytes),
     resourceLimits: memory,
@@ -61,7 +61,12 @@ function countPages(bytes: Buffer): Promise<Counted> {
     thread.once('message', resolve).once('error', broken).once('exit', broken);
     setTimeout(broken, patienceMs).unref();
   });
-  return ended.finally(() => thread.terminate());
+  try {
+    return await ended;
+  } finally {
+    // It is gone before the next one begins.
+    await thread.terminate();
+  }
 }
 
 const endings: Record<FileType, string> = { 'application/pdf': 'pdf', 'image/jpeg': 'jpg', 'image/png': 'png' };

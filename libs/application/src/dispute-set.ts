@@ -175,8 +175,11 @@ export class DisputeSet {
     this.answered(disputeId, { id: fileId, providerFileId, refusedAs: null });
   }
 
-  /** The provider will never take a file. */
+  /** The provider will never take a file; unless it has, and another call is answered late. */
   refused(disputeId: string, fileId: string, why: string): void {
+    const holders = this.hasDraft(disputeId) ? this.holdersOf(disputeId) : this.packetsOfDispute(disputeId);
+    const isThere = holders.some(({ files }) => files.some(({ id, providerFileId }) => id === fileId && providerFileId !== null));
+    if (isThere) return;
     this.answered(disputeId, { id: fileId, providerFileId: null, refusedAs: why });
   }
 
