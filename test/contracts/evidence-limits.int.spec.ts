@@ -192,6 +192,7 @@ describe('A packet that the linter passes', () => {
     providerFileId,
     by: 'spec',
     addedAt: now,
+    refusedAs: null,
     removedAt: null,
   });
 

@@ -112,6 +112,7 @@ export function disputesContract(scene: Scene): void {
       providerFileId: null,
       by: 'somebody',
       addedAt: day(6),
+      refusedAs: null,
       removedAt: null,
       bytes,
       ...more,
@@ -404,6 +405,13 @@ export function disputesContract(scene: Scene): void {
       const files = [{ ...known(kept), providerFileId: 'file_1' }, known(replaced)];
       expect(await packetNow()).toEqual({ ...packet, files });
       expect((await evidenceOf(id)).files).toEqual(files.slice(0, 1));
+      // Of the other it will hear nothing more.
+      await transact({ evidence: [id] }, (set) => {
+        set.disputes.refused(id, replaced.id, 'It is not a “PDF”.');
+        set.disputes.refused(id, kept.id, 'Too late.');
+      });
+      files[1] = { ...known(replaced), refusedAs: 'It is not a “PDF”.' };
+      expect(await packetNow()).toEqual({ ...packet, files });
       const second = packetOf({ ...draft, version: 9, files }, 2);
       await transact({ evidence: [id] }, (set) => {
         set.disputes.setPacket({ ...packet, files, submittedAt: day(9) });

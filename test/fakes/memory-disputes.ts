@@ -42,7 +42,7 @@ export class MemoryDisputes {
       disputes: this.disputes.where((dispute) => ids.has(dispute.id) || (ofPayments && keys.has(dispute.paymentKey))),
       warnings: this.warningsIn(want),
       drafts: this.drafts.where(({ disputeId }) => evidence.has(disputeId)).map((draft) => this.withFiles(draft)),
-      packets: this.packets.where(({ disputeId }) => evidence.has(disputeId)).map((packet) => this.asUploaded(packet)),
+      packets: this.packets.where(({ disputeId }) => evidence.has(disputeId)).map((packet) => this.asAnswered(packet)),
       charges: this.drafts.where(({ disputeId }) => evidence.has(disputeId)).flatMap((draft) => this.charges(draft)),
     };
   }
@@ -67,7 +67,7 @@ export class MemoryDisputes {
     for (const { files: _, ...draft } of set.draftsOf(changes.drafts)) this.drafts.put(draft.disputeId, draft);
     for (const file of changes.newFiles) this.files.add(file.id, file);
     for (const id of changes.removedFiles) this.changeFile(id, ({ removedAt }) => ({ removedAt: removedAt ?? now }));
-    for (const { id, providerFileId } of changes.uploadedFiles) this.changeFile(id, () => ({ providerFileId }));
+    for (const { id, ...answer } of changes.answeredFiles) this.changeFile(id, () => answer);
     for (const packet of set.packetsOf(changes.newPackets)) this.packets.add(keyOf(packet), packet);
     for (const packet of set.packetsOf(changes.packets)) this.packets.put(keyOf(packet), packet);
     for (const warning of set.warningsOf(changes.newWarnings)) this.warnings.add(nameOf(warning), warning);
@@ -106,10 +106,13 @@ export class MemoryDisputes {
     return { ...draft, files: files.map(known) };
   }
 
-  /** What the provider calls a file is kept with the file alone. */
-  private asUploaded(packet: Packet): Packet {
-    const called = (file: EvidenceFile) => this.files.get(file.id)?.providerFileId ?? file.providerFileId;
-    return { ...packet, files: packet.files.map((file) => ({ ...file, providerFileId: called(file) })) };
+  /** What the provider said to a file is kept with the file alone. */
+  private asAnswered(packet: Packet): Packet {
+    const answered = (file: EvidenceFile): EvidenceFile => {
+      const { providerFileId, refusedAs } = this.files.get(file.id) ?? file;
+      return { ...file, providerFileId, refusedAs };
+    };
+    return { ...packet, files: packet.files.map(answered) };
   }
 
   private changeFile(id: string, change: (file: NewEvidenceFile) => Partial<NewEvidenceFile>): void {
@@ -120,8 +123,8 @@ export class MemoryDisputes {
 
 /** What is known about a file, without its bytes. */
 function known(file: NewEvidenceFile): EvidenceFile {
-  const { id, disputeId, place, name, type, size, pages, digest, providerFileId, by, addedAt, removedAt } = file;
-  return { id, disputeId, place, name, type, size, pages, digest, providerFileId, by, addedAt, removedAt };
+  const { id, disputeId, place, name, type, size, pages, digest, providerFileId, refusedAs, by, addedAt, removedAt } = file;
+  return { id, disputeId, place, name, type, size, pages, digest, providerFileId, refusedAs, by, addedAt, removedAt };
 }
 
 const keyOf = ({ disputeId, round, version }: Packet) => at(disputeId, round, version);

@@ -319,14 +319,26 @@ describeWithDatabase('A dispute', () => {
       const { paymentId, id } = await cases.open();
       await cases.write(id, { uncategorizedText: 'winning_evidence' });
       const { version } = await cases.evidence(id);
-      const data = { disputeId: id, confirm: true, version };
+      const [unsure, data] = [
+        { disputeId: id, version },
+        { disputeId: id, confirm: true, version },
+      ];
+      await system.send(
+        [
+          { id: 'unsure-1', data: unsure, type: 'SubmitEvidence', key: paymentId },
+          { id: 'unsure-2', data: { ...unsure, confirm: false }, type: 'SubmitEvidence', key: paymentId },
+        ],
+        'disputes.commands.v1',
+      );
       await system.send([{ id: 'submit-1', data, type: 'SubmitEvidence', key: paymentId }], 'disputes.commands.v1');
       await cases.thatIs('won', id);
       await system.send([{ id: 'submit-1', data, type: 'SubmitEvidence', key: paymentId }], 'disputes.commands.v1');
-      const outcomes = await system.seen(['disputes.outcomes.v1'], (seen) => seen.length >= 2);
-      expect(outcomes.map(({ headers, data: said }) => [headers['ce_type'], said['disputeId']])).toEqual([
-        ['redress.command.accepted.v1', id],
-        ['redress.command.repeated.v1', id],
+      const outcomes = await system.seen(['disputes.outcomes.v1'], (seen) => seen.length >= 4);
+      expect(outcomes.map(({ headers, data: said }) => [headers['ce_type'], said['disputeId'], said['code']])).toEqual([
+        ['redress.command.rejected.v1', id, 'confirmation_missing'],
+        ['redress.command.rejected.v1', id, 'confirmation_missing'],
+        ['redress.command.accepted.v1', id, undefined],
+        ['redress.command.repeated.v1', id, undefined],
       ]);
     });
   });

@@ -2,7 +2,12 @@ import { Controller, Get, HttpCode, Param, Post, Req, Res } from '@nestjs/common
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { publicDispute } from '#application/messages';
-import { disputeCommands, type DisputeCommand, type DisputeCommandType } from '#contracts/dispute-commands';
+import {
+  disputeCommands,
+  lacksOnlyConfirmation,
+  type DisputeCommand,
+  type DisputeCommandType,
+} from '#contracts/dispute-commands';
 import type { Dispute } from '#contracts/dispute-events';
 import type { DisputeHistory, DisputePage } from '#contracts/oversight';
 import { DisputeViews, type DisputePlace, type DisputeView } from '#persistence/dispute-views';
@@ -173,9 +178,7 @@ function confirmed<T>(read: () => T): T {
     return read();
   } catch (error) {
     const isAllThatIsMissing =
-      error instanceof Refusal &&
-      error.code === 'validation_failed' &&
-      error.more.errors?.every(({ path, message }) => path === 'confirm' && message.startsWith('confirm is missing')) === true;
+      error instanceof Refusal && error.code === 'validation_failed' && lacksOnlyConfirmation(error.more.errors ?? []);
     throw isAllThatIsMissing ? new Refusal('confirmation_missing', error.more) : error;
   }
 }

@@ -755,7 +755,10 @@ describeWithDatabase('What is decided about a dispute', () => {
 
   it('to let it pass has a reason, and can be changed until the deadline', async () => {
     const { id } = await api.dispute();
-    expect(await to(id, 'let-pass')).toMatchObject({ status: 400, body: { errors: [{ path: 'reason' }] } });
+    for (const body of [undefined, { reason: '' }, { reason: ' \t\n\u00a0' }]) {
+      const refused = { status: 400, body: { code: 'validation_failed', errors: [{ path: 'reason' }] } };
+      expect(await to(id, 'let-pass', body)).toMatchObject(refused);
+    }
     const passed = await to(id, 'let-pass', { reason: 'Less than an answer costs' });
     expect(passed).toMatchObject({ status: 200, body: { decision: { kind: 'let_pass', state: 'done', by: 'admin' } } });
     expect(passed.text).not.toContain('Less than');

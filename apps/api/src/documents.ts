@@ -5,12 +5,15 @@ import { fileTypeFromBuffer } from 'file-type';
 import type { ReceivedFile } from '#application/evidence-desk';
 import { fileTypes, type FilePlace, type FileType } from '#domain/dispute/evidence';
 import { limits } from '#domain/dispute/linter';
+import { FewAtOnce } from './few-at-once.js';
 import type { Counted } from './pdf-pages.js';
 import { Refusal } from './problems.js';
 
 /** Longer, and with more memory, than any document takes that has fewer pages than evidence may have. */
 const patienceMs = 10_000;
 const memory = { maxOldGenerationSizeMb: 256 };
+/** Each takes a processor and its memory, however many come in; the others wait for their turn, as long as several documents take. */
+const threads = new FewAtOnce(2, 3 * patienceMs);
 
 /** Refuses what no bank could open. */
 export async function lookInto(bytes: Buffer, place: FilePlace, declaredName: string | undefined): Promise<ReceivedFile> {
@@ -36,7 +39,8 @@ async function pagesOf(bytes: Buffer, type: FileType): Promise<number> {
     if (!isWholeImage(bytes, type)) throw new Refusal('evidence_file_unreadable', { detail: 'The picture breaks off.' });
     return 1;
   }
-  const counted = await countPages(bytes);
+  const counted = await threads.run(() => countPages(bytes));
+  if (counted === null) throw new Refusal('unavailable', { detail: 'Too many files are being looked into; try again.' });
   if ('pages' in counted) return counted.pages;
   const why = counted.why === 'locked' ? 'The PDF is locked with a password.' : 'The PDF is broken.';
   throw new Refusal('evidence_file_unreadable', { detail: why });
@@ -47,7 +51,7 @@ function isWholeImage(bytes: Buffer, type: FileType): boolean {
   return type === 'image/png' ? bytes.includes('IEND', 0, 'latin1') : bytes.lastIndexOf(Buffer.from([0xff, 0xd9])) > 0;
 }
 
-function countPages(bytes: Buffer): Promise<Counted> {
+async function countPages(bytes: Buffer): Promise<Counted> {
   const thread = new Worker(new URL('pdf-pages.js', import.meta.url), {
     workerData: Uint8Array.from(bytes),
     resourceLimits: memory,
@@ -57,7 +61,12 @@ function countPages(bytes: Buffer): Promise<Counted> {
     thread.once('message', resolve).once('error', broken).once('exit', broken);
     setTimeout(broken, patienceMs).unref();
   });
-  return ended.finally(() => void thread.terminate());
+  try {
+    return await ended;
+  } finally {
+    // It is gone before the next one begins.
+    await thread.terminate();
+  }
 }
 
 const endings: Record<FileType, string> = { 'application/pdf': 'pdf', 'image/jpeg': 'jpg', 'image/png': 'png' };

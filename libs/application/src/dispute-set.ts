@@ -2,7 +2,7 @@
 import type { Cause, NewEvidenceFile, PaidCharge, ProviderDisputeName } from '#application/kept';
 import { accountDispute, effectOn, type Payment } from '#domain/payment/payment';
 import { evolve, type Dispute, type DisputeEvent, type DisputeEventType, type FraudWarning } from '#domain/dispute/dispute';
-import type { Draft, Packet } from '#domain/dispute/evidence';
+import type { Draft, EvidenceFile, Packet } from '#domain/dispute/evidence';
 
 /** What disputes need of the set around them. */
 export interface Around {
@@ -37,8 +37,8 @@ export class DisputeSet {
     drafts: new Set<string>(),
     newFiles: [] as NewEvidenceFile[],
     removedFiles: [] as string[],
-    /** Files that are at the provider now. */
-    uploadedFiles: [] as { id: string; providerFileId: string }[],
+    /** Files that the provider has taken now, or never will. */
+    answeredFiles: [] as Pick<EvidenceFile, 'id' | 'providerFileId' | 'refusedAs'>[],
     newPackets: new Set<string>(),
     packets: new Set<string>(),
     newWarnings: new Set<string>(),
@@ -172,10 +172,22 @@ export class DisputeSet {
 
   /** A file is at the provider now; in the draft and in every packet that names it. */
   uploaded(disputeId: string, fileId: string, providerFileId: string): void {
-    this.changes.uploadedFiles.push({ id: fileId, providerFileId });
+    this.answered(disputeId, { id: fileId, providerFileId, refusedAs: null });
+  }
+
+  /** The provider will never take a file; unless it has, and another call is answered late. */
+  refused(disputeId: string, fileId: string, why: string): void {
+    const holders = this.hasDraft(disputeId) ? this.holdersOf(disputeId) : this.packetsOfDispute(disputeId);
+    const isThere = holders.some(({ files }) => files.some(({ id, providerFileId }) => id === fileId && providerFileId !== null));
+    if (isThere) return;
+    this.answered(disputeId, { id: fileId, providerFileId: null, refusedAs: why });
+  }
+
+  private answered(disputeId: string, answer: Pick<EvidenceFile, 'id' | 'providerFileId' | 'refusedAs'>): void {
+    this.changes.answeredFiles.push(answer);
     const known = <T extends Pick<Draft, 'files'>>(holder: T): T => ({
       ...holder,
-      files: holder.files.map((file) => (file.id === fileId ? { ...file, providerFileId } : file)),
+      files: holder.files.map((file) => (file.id === answer.id ? { ...file, ...answer } : file)),
     });
     const draft = this.drafts.get(disputeId);
     if (draft !== undefined) this.drafts.set(disputeId, known(draft));

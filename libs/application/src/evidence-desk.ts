@@ -88,7 +88,7 @@ export class EvidenceDesk {
     const { disputeId, source: by } = order;
     const id = evidenceFileId(uuidOf(order), digest);
     const fileAt = (addedAt: Date): EvidenceFile => {
-      return { ...about, id, disputeId, providerFileId: null, by, addedAt, removedAt: null };
+      return { ...about, id, disputeId, providerFileId: null, refusedAs: null, by, addedAt, removedAt: null };
     };
     return this.carryOut(order, {
       type: 'redress.AddEvidenceFile.v1',

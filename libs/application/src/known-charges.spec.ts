@@ -98,6 +98,14 @@ describe('An earlier payment that the evidence names', () => {
     expect(await redress.submit(id)).toBeNull();
   });
 
+  it('is one of two at the most, however many are named', async () => {
+    const { id } = await opened();
+    const before = readings();
+    await name(id, ...Array.from({ length: 500 }, (_, n) => `ch_x${n}`));
+    await redress.work();
+    expect(readings().slice(before.length)).toEqual(['ch_x0', 'ch_x1']);
+  });
+
   it('that can be the name of none is not looked for', async () => {
     const { id } = await opened();
     const before = readings();

@@ -9,7 +9,7 @@ import type { Providers } from '#application/providers';
 import type { WorkingSet } from '#application/working-set';
 import type { Dispute } from '#domain/dispute/dispute';
 import { chargesIn, type EvidenceChanges } from '#domain/dispute/evidence';
-import type { KnownCharges } from '#domain/dispute/linter';
+import { limits, type KnownCharges } from '#domain/dispute/linter';
 import type { Payment } from '#domain/payment/payment';
 
 export function knownCharges({ name, aliases, paidAt }: Payment, paid: readonly PaidCharge[]): KnownCharges {
@@ -30,10 +30,13 @@ export function knownChargesIn(
   return knownCharges(set.payment(paymentKey), [...set.disputes.paidCharges(id), ...loaded]);
 }
 
-/** The payments that a change names, ready to be wanted from the book; what can be the name of none is left out. */
+/**
+ * The payments that a change names, ready to be wanted from the book: as many as an answer can rest on, since each is read at the provider
+ * where it is not known. What can be the name of none is left out.
+ */
 export function paymentsNamed(providers: Providers, account: string, provider: string, changes: EvidenceChanges): PaymentName[] {
   const names = chargesIn(changes).filter((name) => /^[0-9A-Za-z._~-]{1,255}$/.test(name));
-  return names.map((name) => paymentName(providers, account, provider, name));
+  return names.slice(0, limits.priorTransactions).map((name) => paymentName(providers, account, provider, name));
 }
 
 /** Has read what a change names and nobody knows the day of; the disputed payment too, from which the days are counted. */

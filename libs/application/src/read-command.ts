@@ -3,7 +3,7 @@ import { commandId } from '#application/names';
 import type { CommandHead, ReceivedCommand } from '#application/refund-commands';
 import { readCloudEvent, type KafkaRecord } from '#contracts/cloud-event';
 import type { Code } from '#contracts/codes';
-import { disputeCommands } from '#contracts/dispute-commands';
+import { disputeCommands, lacksOnlyConfirmation } from '#contracts/dispute-commands';
 import type { Class } from '#contracts/fields';
 import { readBody } from '#contracts/read-body';
 import { refundCommands } from '#contracts/refund-commands';
@@ -37,7 +37,10 @@ function read(
   const { id: key, source, type, data, correlationid: correlationId, traceparent } = envelope.event;
   const definition = commands[type];
   if (definition === undefined) throw new Error(`there is no command ${type}`);
-  const parsed = readBody(definition, data);
+  const whole = readBody(definition, data);
+  // A record without it can be decided: its sender hears that it was not confirmed, and nobody has to look at a dead letter.
+  const isUnconfirmed = !whole.ok && lacksOnlyConfirmation(whole.errors);
+  const parsed = isUnconfirmed ? readBody(definition, data, { confirm: false }) : whole;
   if (!parsed.ok) {
     const detail = parsed.errors.map((error) => error.message).join('; ');
     return err({ code: parsed.code, detail, id: key, source });

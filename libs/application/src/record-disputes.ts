@@ -222,6 +222,7 @@ export class RecordDisputes {
       if (mayEdit(dispute).ok) addStage(set, dispute, set.disputes.draft(dispute.id).version);
       return turn.done('uploaded');
     }
+    set.disputes.refused(dispute.id, operation.target, answer.detail);
     set.disputes.record(dispute.id, attentionTo(dispute, 'provider_refused', set.now), cause);
     turn.done(`${answer.code}: ${answer.detail}`);
   }

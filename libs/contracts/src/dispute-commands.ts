@@ -1,4 +1,4 @@
-import { Flag, Message, OurId, Text, Whole, type Class } from '#contracts/fields';
+import { Flag, Message, OurId, Reason, Text, Whole, type Class } from '#contracts/fields';
 
 const DisputeId = () => OurId('dp', { about: 'The dispute, by our id.', example: 'dp_01HZX3J9' });
 
@@ -36,7 +36,7 @@ export class LetDisputePass {
   @DisputeId()
   declare readonly disputeId: string;
 
-  @Text({ max: 500, about: 'Why, for people; never published.', example: 'Less than an answer costs' })
+  @Reason({ max: 500, about: 'Why, for people; never published.', example: 'Less than an answer costs' })
   declare readonly reason: string;
 }
 
@@ -56,6 +56,10 @@ export class AcknowledgeDispute {
   @Text({ max: 500, about: 'What was done about it, for people; never published.', example: 'Asked the bank by telephone' })
   declare readonly reason: string;
 }
+
+/** Whether all that is wrong with a body is that it leaves the confirmation out: then its sender is told just that. */
+export const lacksOnlyConfirmation = (errors: readonly { readonly path: string; readonly message: string }[]): boolean =>
+  errors.length > 0 && errors.every(({ path, message }) => path === 'confirm' && message.startsWith('confirm is missing'));
 
 /** The commands that come in on `disputes.commands.v1`, by `ce_type`. Over HTTP the dispute stands in the path. */
 export const disputeCommands = {

@@ -85,6 +85,16 @@ export function Text(about: About & { readonly max: number }): PropertyDecorator
   );
 }
 
+/** Why somebody decided as they did: text with something in it to read. */
+export function Reason(about: About & { readonly max: number }): PropertyDecorator {
+  return field(
+    `text of 1 to ${about.max} characters, not of blanks alone, without NUL characters or broken surrogate pairs`,
+    (value) => isText(value, about.max) && /\S/.test(value),
+    { type: 'string', minLength: 1, maxLength: about.max, pattern: '^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$' },
+    about,
+  );
+}
+
 /** Text of a given shape; `must` says the shape in words. */
 export function Shaped(about: About & { readonly pattern: RegExp; readonly must: string }): PropertyDecorator {
   return field(

@@ -474,6 +474,7 @@ describe('A class and its schema', () => {
     ['a submission that is not confirmed by true or false', SubmitEvidence, { disputeId: 'dp_1', confirm: 'true', version: 1 }],
     ['an acceptance of no dispute', AcceptDispute, { confirm: true }],
     ['a deadline let pass without a reason', LetDisputePass, { disputeId: 'dp_1' }],
+    ['a deadline let pass for a reason of blanks', LetDisputePass, { disputeId: 'dp_1', reason: ' \t\n\u00a0' }],
   ])('both refuse %s', (_, kind, body) => {
     expect(bothSay(kind, body)).toEqual({ class: false, schema: false });
   });

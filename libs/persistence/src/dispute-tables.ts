@@ -69,7 +69,7 @@ export class DisputeTables {
     const files = (await run(runner, loadFiles(this.files.selection), ids)).rows.map((raw) => fileOf(this.files.read(raw)));
     const drafts = (await run(runner, loadDrafts(this.drafts.selection), ids)).rows.map((raw) => this.drafts.read(raw));
     const packets = (await run(runner, loadPackets(this.packets.selection), ids)).rows.map((raw) => this.packets.read(raw));
-    const uploaded = new Map(files.map(({ id, providerFileId }) => [id, providerFileId]));
+    const kept = new Map(files.map((file) => [file.id, file]));
     return {
       files,
       charges: await this.charges(runner, drafts),
@@ -79,7 +79,7 @@ export class DisputeTables {
       })),
       packets: packets.map((packet) => ({
         ...packet,
-        files: packet.files.map((file) => ({ ...file, providerFileId: uploaded.get(file.id) ?? file.providerFileId })),
+        files: packet.files.map((file) => asAnswered(file, kept.get(file.id))),
       })),
     };
   }
@@ -96,9 +96,10 @@ export class DisputeTables {
       changes.newFiles.map((file) => ({ ...file, ordinal: 0n })),
     );
     if (changes.removedFiles.length > 0) await run(runner, removeFiles, [changes.removedFiles.map(uuidOf), now]);
-    if (changes.uploadedFiles.length > 0) {
-      const { uploadedFiles: all } = changes;
-      await run(runner, noteUploads, [all.map(({ id }) => uuidOf(id)), all.map(({ providerFileId }) => providerFileId)]);
+    if (changes.answeredFiles.length > 0) {
+      const { answeredFiles: all } = changes;
+      const ids = all.map(({ id }) => uuidOf(id));
+      await run(runner, noteUploads, [ids, all.map((each) => each.providerFileId), all.map((each) => each.refusedAs)]);
     }
     await this.packets.insert(runner, set.packetsOf(changes.newPackets));
     await this.packets.update(runner, set.packetsOf(changes.packets));
@@ -129,10 +130,16 @@ export class DisputeTables {
   }
 }
 
+/** What the provider said to a file is kept with the file alone. */
+function asAnswered(file: EvidenceFile, kept: EvidenceFile | undefined): EvidenceFile {
+  const { providerFileId, refusedAs } = kept ?? file;
+  return { ...file, providerFileId, refusedAs };
+}
+
 /** What is known about a file, without its bytes. */
 export function fileOf(row: EvidenceFileRow): EvidenceFile {
-  const { id, disputeId, place, name, type, size, pages, digest, providerFileId, by, addedAt, removedAt } = row;
-  return { id, disputeId, place, name, type, size, pages, digest, providerFileId, by, addedAt, removedAt };
+  const { id, disputeId, place, name, type, size, pages, digest, providerFileId, refusedAs, by, addedAt, removedAt } = row;
+  return { id, disputeId, place, name, type, size, pages, digest, providerFileId, refusedAs, by, addedAt, removedAt };
 }
 
 const idsIn = ({ disputes = [], evidence = [] }: Want) => [...disputes, ...evidence].map(uuidOf);

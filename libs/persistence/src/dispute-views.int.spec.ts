@@ -202,7 +202,7 @@ describeWithDatabase('Views of disputes', () => {
 
   it('show the draft, the packets and every file of a dispute, and the bytes of one', async () => {
     const { id } = await add(payment());
-    expect(await views.evidence(id)).toEqual({ draft: null, packets: [], files: [] });
+    expect(await views.evidence(id)).toEqual({ draft: null, packets: [], files: [], charges: [] });
     const file = (bytes: Buffer): NewEvidenceFile => ({
       id: ours('ef'),
       disputeId: id,
@@ -215,6 +215,7 @@ describeWithDatabase('Views of disputes', () => {
       providerFileId: null,
       by: 'somebody',
       addedAt: day(2),
+      refusedAs: null,
       removedAt: null,
       bytes,
     });

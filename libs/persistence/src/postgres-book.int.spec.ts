@@ -48,6 +48,7 @@ import {
   loadWarnings,
   moveRefunds,
   noteUploads,
+  whenPaid,
   pageOfTopic,
   promote,
   removeFiles,
@@ -511,6 +512,7 @@ describeWithDatabase('A hot statement', () => {
       loadPackets: loadPackets(packets.selection),
       removeFiles,
       noteUploads,
+      whenPaid,
       moveRefunds,
       dueAlarms,
     };
@@ -540,7 +542,7 @@ describeWithDatabase('A hot statement', () => {
     'goes by an index alone: when the tables are %s',
     (when) => {
       const seen = Object.entries(plans).filter(([name]) => name.endsWith(when));
-      expect(seen).toHaveLength(21);
+      expect(seen).toHaveLength(22);
       for (const [name, plan] of seen) {
         // The clock and the seal are tables of one row; what was just sealed, claimed or promoted is small by its nature.
         const reading = plan.split('\n').filter((line) => /Seq Scan/.test(line) && !/on (clock|event_seal)/.test(line));

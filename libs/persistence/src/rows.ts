@@ -256,6 +256,7 @@ export class EvidenceFileRow {
   @Int() pages!: number;
   @Text() digest!: string;
   @MaybeText() providerFileId!: string | null;
+  @MaybeText() refusedAs!: string | null;
   @Text() by!: string;
   @Time() addedAt!: Date;
   @MaybeTime() removedAt!: Date | null;

@@ -144,7 +144,8 @@ export const whenPaid = `
 
 export const removeFiles = `update evidence_file set removed_at = $2 where id = any($1::uuid[]) and removed_at is null`;
 export const noteUploads = `
-  update evidence_file set provider_file_id = ($2::text[])[array_position($1::uuid[], id)] where id = any($1::uuid[])`;
+  update evidence_file set provider_file_id = ($2::text[])[array_position($1::uuid[], id)], refused_as = ($3::text[])[array_position($1::uuid[], id)]
+  where id = any($1::uuid[])`;
 
 /** Disputes whose alarm is due (partial index dispute_alarm). */
 export const dueAlarms = `

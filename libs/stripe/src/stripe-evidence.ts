@@ -86,6 +86,10 @@ function appealFor(
   return Object.keys(card).length === 0 ? undefined : { card };
 }
 
+/**
+ * An empty text unsets all programmes together; for one of them none is documented, so one that is taken out while another stays remains
+ * with Stripe as it was held. (No dispute falls under two.) docs.stripe.com/api/disputes/update#update_dispute-evidence-enhanced_evidence
+ */
 function enhancedFor({ visaCompellingEvidence3: ce3, visaCompliance, mastercardCompliance }: EnhancedEvidence): GivenEnhanced {
   const { disputedTransaction: disputed, priorUndisputedTransactions: prior } = ce3 ?? {};
   const compelling = {

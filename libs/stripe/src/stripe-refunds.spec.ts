@@ -424,6 +424,16 @@ describe('A payment is read from Stripe', () => {
     await expect(stripe.readPayment('pi_1', call())).resolves.toMatchObject({ kind: 'found', facts: { refusal: { code } } });
   });
 
+  it.each([
+    ['was not captured', { captured: false }],
+    ['has failed', { status: 'failed' }],
+    ['has no day', { created: null }],
+    ['has a day that is none', { created: 1_790_000_000_000 }],
+  ])('and is paid at no time that is known where its charge %s', async (_what, change) => {
+    server.answers(json(200, { ...intent, latest_charge: { ...charge, ...change } }));
+    await expect(stripe.readPayment('pi_1', call())).resolves.toMatchObject({ kind: 'found', facts: { paidAt: null } });
+  });
+
   it('with what was captured, not what was authorised', async () => {
     server.answers(json(200, { ...intent, latest_charge: { ...charge, amount_captured: 700, refunds: list([]) } }));
     await expect(stripe.readPayment('pi_1', call())).resolves.toMatchObject({ facts: { captured: 700n, refusal: null } });

@@ -216,7 +216,7 @@ function factsOf(intent: Intent | null, charge: Stripe.Charge | null, at: Date):
     basis: 'provider',
     aliases: charge === null || charge.id === name ? [] : [charge.id],
     captured: captured ?? 0n,
-    paidAt: charge?.captured === true ? timeOf(charge.created) : null,
+    paidAt: charge?.captured === true && charge.status === 'succeeded' ? timeOf(charge.created) : null,
     refusal: captured === null ? notOurUnits(currency) : refusalOf(intent, charge),
   };
 }

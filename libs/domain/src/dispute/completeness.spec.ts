@@ -26,6 +26,7 @@ const file = (place: FilePlace): EvidenceFile => ({
   providerFileId: null,
   by: 'ada',
   addedAt: new Date(0),
+  refusedAs: null,
   removedAt: null,
 });
 

@@ -28,6 +28,7 @@ function file(id: string, changes: Partial<EvidenceFile> = {}): EvidenceFile {
     providerFileId: null,
     by: 'ada',
     addedAt: clock(1),
+    refusedAs: null,
     removedAt: null,
     ...changes,
   };

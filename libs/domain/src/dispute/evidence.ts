@@ -114,6 +114,8 @@ export interface EvidenceFile {
   readonly digest: string;
   /** The provider's id of it, once it is there. */
   readonly providerFileId: string | null;
+  /** Why the provider will never take it, in its words; null where it did not say so. */
+  readonly refusedAs: string | null;
   readonly by: string;
   readonly addedAt: Date;
   /** A file that was taken out, or gave way to another one, stays for the packets that name it. */

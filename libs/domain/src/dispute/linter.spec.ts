@@ -33,6 +33,7 @@ function file(changes: Partial<EvidenceFile> = {}): EvidenceFile {
     providerFileId: null,
     by: 'ada',
     addedAt: new Date(0),
+    refusedAs: null,
     removedAt: null,
     ...changes,
   };
@@ -189,6 +190,12 @@ describe('The linter, about files', () => {
     ['20 pages for who knows whom', [file({ pages: 20 })], null, [['files_maybe_too_many_pages', 'files']]],
     ['another type', [file({ type: 'text/html' as FileType })], 'visa', [['file_type_refused', 'receipt']]],
     ['no bytes', [file({ size: 0 })], 'visa', [['file_empty', 'receipt']]],
+    [
+      'what the provider refused',
+      [file({ refusedAs: 'No.' }), file({ place: 'refundPolicy' })],
+      'visa',
+      [['file_refused', 'receipt']],
+    ],
     ['two in one place', [file(), file({ id: 'ef_2' })], 'visa', [['file_place_taken', 'receipt']]],
   ])('judges %s', (_, files, network, expected) => {
     expect(found({}, files, dispute({ network }))).toEqual(expected);

@@ -59,6 +59,7 @@ export const findings = {
   file_type_refused: ['error', 'The file is not a PDF, JPEG or PNG.'],
   file_unreadable: ['error', 'The pages of the file cannot be counted: it is broken or locked.'],
   file_too_many_pages: ['error', 'The file alone has more pages than an answer may have.'],
+  file_refused: ['error', 'The provider does not take this file: take it out, or put another one in its place.'],
   file_place_taken: ['error', 'Only one file fits here: put several documents into one.'],
   files_too_big_together: ['error', 'All files together are too big.'],
   files_too_many_pages: ['error', 'All files together have too many pages.'],
@@ -321,7 +322,7 @@ function fileFindings(files: readonly EvidenceFile[], { network }: LintedDispute
   const forMastercard = counted(pages, limits.pagesTogetherForMastercard, 'pages');
   return [
     ...files.flatMap((file): Finding[] => {
-      const [code, detail] = refusalOf(file) ?? [];
+      const [code, detail] = refusalOf(file) ?? refusedBefore(file) ?? [];
       return code === undefined ? [] : [finding(code, file.place, detail)];
     }),
     ...fileFields
@@ -341,6 +342,9 @@ function fileFindings(files: readonly EvidenceFile[], { network }: LintedDispute
       : []),
   ];
 }
+
+const refusedBefore = ({ name, refusedAs }: EvidenceFile): readonly ['file_refused', string] | null =>
+  refusedAs === null ? null : ['file_refused', `It is ${name}, and the provider says: ${refusedAs}`];
 
 const isNetwork = (network: string | null, name: string) => network?.toLowerCase() === name;
 const isKnown = (network: string | null): network is string => network !== null && !isNetwork(network, 'unknown');
