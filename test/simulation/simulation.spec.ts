@@ -1,0 +1,102 @@
+import { describe, expect, it } from '@jest/globals';
+import { addTo } from './coverage.js';
+import { judge, type Story } from './model.js';
+import { tell } from './story.js';
+
+const seeds = 40;
+
+describe('A story', () => {
+  it('is the same for the same seed, to the letter', async () => {
+    const [one, again, another] = [await tell(7), await tell(7), await tell(8)];
+    expect(again.lines.join('\n')).toBe(one.lines.join('\n'));
+    expect(one.lines.length).toBeGreaterThan(200);
+    expect(another.lines.join('\n')).not.toBe(one.lines.join('\n'));
+  });
+
+  it(`ends well, for each of ${seeds} seeds, whatever breaks on the way (F9, F10, F16, F19, F22, F23, F25, F26, F27, F28, F29)`, async () => {
+    const met = new Map<string, number>();
+    const wrong: string[] = [];
+    for (let seed = 1; seed <= seeds; seed += 1) {
+      const told = await tell(seed);
+      addTo(met, told.met);
+      wrong.push(...told.wrong.map((each) => `seed ${seed}: ${each}`));
+    }
+    expect(wrong).toEqual([]);
+    for (const what of [
+      'process: killed',
+      'process: frozen',
+      'trouble: lost commit',
+      'send: answer_lost',
+      'bank: succeeded then failed',
+    ]) {
+      expect([what, met.get(what) ?? 0]).not.toEqual([what, 0]);
+    }
+  });
+});
+
+describe('Judgement', () => {
+  const command = { commandId: 'c-1', refundId: 'rf_1', door: 'kafka' } as const;
+  const outcome = {
+    topic: 'o',
+    type: 'redress.command.accepted.v1',
+    payment: null,
+    sequence: null,
+    commandId: 'c-1',
+    code: null,
+  };
+  const event = (id: string, sequence: bigint) => {
+    return { id, topic: 'e', type: 'redress.refund.requested.v1', payment: 'p', sequence, commandId: null, code: null };
+  };
+  const moved = { provider: 'stripe', refundId: 'rf_1', payment: 'pi_1', amount: 60n, stands: true, says: 'succeeded' };
+  const sound: Story = {
+    deeds: [
+      { ...command, did: 'invoked' },
+      { ...command, did: 'ok' },
+    ],
+    books: [{ ...moved, id: 're_1' }],
+    captured: new Map([['pi_1', 100n]]),
+    told: [{ ...outcome, id: 'o-1' }, event('e-1', 1n), event('e-2', 2n)],
+    refunds: [{ id: 'rf_1', status: 'succeeded', providerRefundId: 're_1', provider: 'stripe', payment: 'p', attention: null }],
+  };
+  const [refund] = sound.refunds;
+
+  it('finds nothing wrong where nothing is', () => {
+    expect(judge(sound)).toEqual([]);
+  });
+
+  it.each<[string, Partial<Story>, string]>([
+    ['a refund that was made twice', { books: [...sound.books, { ...moved, id: 're_2' }] }, 'rf_1 has moved money 2 times'],
+    ['money that nobody asked for', { books: [{ ...moved, id: 're_1', refundId: 'rf_9' }] }, 'nobody asked for re_1'],
+    ['more than there was', { captured: new Map([['pi_1', 59n]]) }, '60 went back of pi_1'],
+    [
+      'an event that is missing',
+      { told: [{ ...outcome, id: 'o-1' }, event('e-2', 2n)] },
+      'event 1 of payment p has the number 2',
+    ],
+    [
+      'two events that changed places',
+      { told: [{ ...outcome, id: 'o-1' }, event('e-2', 2n), event('e-1', 1n)] },
+      'event 1 of payment p has the number 2',
+    ],
+    ['an outcome that is missing', { told: [event('e-1', 1n)] }, 'command c-1 has 0 outcomes'],
+    [
+      'a second outcome',
+      {
+        told: [
+          { ...outcome, id: 'o-1' },
+          { ...outcome, id: 'o-2' },
+        ],
+      },
+      'command c-1 has 2 outcomes',
+    ],
+    ['a refund that was promised and is not there', { refunds: [] }, 'rf_1 was taken on, and is not there'],
+    ['what the provider denies', { books: [{ ...moved, id: 're_1', says: 'failed' }] }, 'says of re_1 that it is failed'],
+    [
+      'what is stuck in silence',
+      { books: [], refunds: refund === undefined ? [] : [{ ...refund, status: 'submitted' }] },
+      'rf_1 is submitted, and asks for nobody',
+    ],
+  ])('finds %s', (_, doctored, why) => {
+    expect(judge({ ...sound, ...doctored }).join('; ')).toContain(why);
+  });
+});

@@ -1,0 +1,309 @@
+/*
+ * All of Redress in one process without I/O: two doors, workers, the stores in memory that are held to PostgreSQL's, a topic of commands
+ * and two providers with books of their own. Every await of our ports is a step of the clockwork; there a process may fail, die or freeze.
+ */
+import { Logger } from '@nestjs/common';
+import { Book } from '#application/book';
+import { HandleDeliveries } from '#application/deliveries';
+import { DisputeCommands } from '#application/dispute-commands';
+import { Conflict, Fenced, Unavailable } from '#application/errors';
+import type { Want } from '#application/kept';
+import { OperationQueue } from '#application/operations';
+import { Providers } from '#application/providers';
+import type { ReceivedRecord } from '#application/received-batch';
+import { RecordAnswers } from '#application/record-answers';
+import { RefundCommands, type ReceivedCommand } from '#application/refund-commands';
+import { RunOperations } from '#application/run-operations';
+import { beginSweeps } from '#application/sweeps';
+import { WatchDeadlines } from '#application/watch-deadlines';
+import type { WorkingSet } from '#application/working-set';
+import { topics } from '#contracts/topics';
+import { usualTerms } from '#domain/dispute/dispute';
+import type { Notice } from '#domain/ports/provider-notices';
+import { Batch } from '#messaging/kafka-batch';
+import { CommandsConsumer } from '../../apps/worker/src/commands.consumer.js';
+import { MemoryStores } from '../fakes/memory-stores.js';
+import { ScriptedNotices } from '../fakes/redress-in-memory.js';
+import { ScriptedDisputes, type DisputeFate } from '../fakes/scripted-disputes.js';
+import { ScriptedProvider, type Fate } from '../fakes/scripted-provider.js';
+import { type Chance, type Clockwork, type Walker } from './clockwork.js';
+
+export const partitions = 3;
+const leaseMs = 30_000;
+const settings = { atOnce: 8, leaseMs, callMs: 20_000 };
+const place = { cluster: 'default', group: 'redress', topic: topics.refundCommands } as const;
+
+/** How often what goes wrong; none of it once a story has been healed. */
+export interface Troubles {
+  /** A commit that is in the way of another, or of which nobody hears. */
+  conflict: number;
+  lostCommit: number;
+  /** A call that gets lost, or its answer, or is turned away. */
+  call: number;
+}
+
+export const healthy: Troubles = { conflict: 0, lostCommit: 0, call: 0 };
+
+/** One process of the service; as good as any other. */
+export interface Process extends Walker {
+  readonly commands: RefundCommands;
+  readonly consumer: CommandsConsumer;
+  readonly rounds: Readonly<Record<'operations' | 'deliveries' | 'deadlines' | 'seal', () => Promise<number>>>;
+  /** Rounds under way. */
+  readonly busy: Set<string>;
+  /** Where it believes each partition to stand; undefined before it has asked. */
+  readonly stands: Map<number, bigint | null>;
+}
+
+export class World {
+  readonly stores: MemoryStores;
+  readonly stripe = new ScriptedProvider({ provider: 'stripe' });
+  readonly zamp = new ScriptedProvider({ provider: 'zamp', lists: false });
+  readonly bank: ScriptedDisputes;
+  readonly notices = new Map<string, Notice>();
+  readonly log: ReceivedRecord[][] = Array.from({ length: partitions }, () => []);
+  readonly failures: string[] = [];
+  /** How often each thing was met. */
+  readonly met = new Map<string, number>();
+  troubles: Troubles = { ...healthy };
+  private ids = 0;
+  private numbers = 0;
+
+  constructor(
+    readonly clockwork: Clockwork,
+    readonly startedAt: number,
+  ) {
+    Logger.overrideLogger(false);
+    const newId = () => `00000000-0000-4000-8000-${String(++this.ids).padStart(12, '0')}`;
+    this.stores = new MemoryStores(newId, new Date(startedAt));
+    for (const provider of [this.stripe, this.zamp]) provider.now = () => this.stores.now;
+    this.bank = new ScriptedDisputes({ now: () => this.stores.now });
+    this.stripe.disputesOf = (payment, at) => this.bank.ofPayment(payment, at);
+  }
+
+  get chance(): Chance {
+    return this.clockwork.chance;
+  }
+
+  count(what: string): void {
+    this.met.set(what, (this.met.get(what) ?? 0) + 1);
+  }
+
+  async pass(ms: number): Promise<void> {
+    this.stores.now = this.stores.later(ms);
+    this.stores.realMs += ms;
+    await this.clockwork.pass(ms);
+  }
+
+  start(kind: string): Process {
+    const walker = { name: `${kind}-${(this.numbers += 1)}`, isDead: false, isFrozen: false };
+    const book = new SteppingBook(this, walker);
+    const queue = new SteppingQueue(this, walker);
+    const stripe = stepping(this, walker, this.stripe, ['send', 'read', 'readPayment', 'listRefunds']);
+    const zamp = stepping(this, walker, this.zamp, ['send', 'read', 'readPayment']);
+    const bank = stepping(this, walker, this.bank, [
+      'readDispute',
+      'listDisputes',
+      'upload',
+      'stage',
+      'submit',
+      'accept',
+      'readWarning',
+    ]);
+    const notices = [new ScriptedNotices(this.notices), new ScriptedNotices(this.notices, 'zamp')];
+    const providers = new Providers([stripe, zamp], notices, [stripe], [bank]);
+    const log = {
+      failed: (what: string, ids: object, error: unknown) => {
+        this.count(`told: ${what}`);
+        const isOnlySlow = what.includes('gets nowhere after');
+        if (!isOnlySlow && !isExpected(error))
+          this.failures.push(`${walker.name}: ${what} ${JSON.stringify(ids)}: ${String(error)}`);
+      },
+      tripped: () => undefined,
+    };
+    const recorder = new RecordAnswers(book, providers, usualTerms, () => this.chance.next());
+    const commands = new RefundCommands(book, providers, { factsMaxAgeMs: 60_000 });
+    const disputes = new DisputeCommands(book);
+    const operations = new RunOperations(queue, book, providers, this.stores.evidenceFiles, recorder, settings, log);
+    const deliveries = new HandleDeliveries(this.stores.deliveries, book, providers, log);
+    const nobody = { fileAtDeadline: false, acceptBelow: {} };
+    const deadlines = new WatchDeadlines(this.stores.watch, book, usualTerms, nobody, log);
+    if (kind === 'worker') void beginSweeps(book, providers).catch(() => undefined);
+    return Object.assign(walker, {
+      commands,
+      consumer: new CommandsConsumer(commands, disputes),
+      rounds: {
+        operations: () => operations.round(),
+        deliveries: () => deliveries.round(20),
+        deadlines: () => deadlines.round(20),
+        seal: () => this.stores.log.seal(50),
+      },
+      busy: new Set<string>(),
+      stands: new Map<number, bigint | null>(),
+    });
+  }
+
+  /** A round of one of its loops, beside whatever else is under way. */
+  begin(process: Process, name: keyof Process['rounds']): void {
+    if (process.busy.has(name)) return;
+    process.busy.add(name);
+    const ended = (told: string) => {
+      process.busy.delete(name);
+      this.count(told);
+    };
+    void process.rounds[name]().then(
+      (done) => ended(`${name}: ${done > 0 ? 'something' : 'nothing'}`),
+      (error: unknown) => {
+        if (!isExpected(error)) this.failures.push(`${process.name}: ${name}: ${String(error)}`);
+        ended(`${name}: failed`);
+      },
+    );
+  }
+
+  /** It takes a batch of a partition in, be that its own or no longer. */
+  take(process: Process, partition: number): void {
+    const name = `partition ${partition}`;
+    if (process.busy.has(name)) return;
+    process.busy.add(name);
+    void this.takeIn(process, partition).then(
+      () => process.busy.delete(name),
+      (error: unknown) => {
+        process.busy.delete(name);
+        // It asks anew where the partition stands.
+        process.stands.delete(partition);
+        this.count(error instanceof Fenced ? 'intake: fenced' : 'intake: failed');
+        if (!isExpected(error)) this.failures.push(`${process.name}: intake: ${String(error)}`);
+      },
+    );
+  }
+
+  private async takeIn(process: Process, partition: number): Promise<void> {
+    if (!process.stands.has(partition)) {
+      await this.clockwork.at(process, 'asks where a partition stands');
+      const { cluster, group, topic } = place;
+      const stored = await this.stores.offsets.load(cluster, group, topic, [partition]);
+      process.stands.set(partition, stored.get(partition) ?? null);
+    }
+    const expected = process.stands.get(partition) ?? null;
+    const all = this.log[partition] ?? [];
+    const from = Number(expected ?? 0n);
+    const records = all.slice(from, from + 1 + this.chance.upTo(6));
+    if (records.length === 0) return;
+    const standing = { ...place, partition, expected };
+    await process.consumer.aboutRefunds(new Batch(standing, records, (next) => void process.stands.set(partition, next)));
+  }
+
+  /** Commands over HTTP. */
+  ask(process: Process, command: ReceivedCommand) {
+    return process.commands.decide([command]);
+  }
+
+  /** Something comes back from the provider: a webhook is stored, whoever handles it. */
+  async deliver(provider: string, noticeId: string, notice: Notice): Promise<void> {
+    this.notices.set(noticeId, notice);
+    const rest = { type: 'notice', digest: noticeId, from: null, disposition: null, detail: null };
+    await this.stores.deliveries.store([{ account: 'default', provider, noticeId, body: Buffer.from(noticeId), ...rest }]);
+  }
+}
+
+const isExpected = (error: unknown) => error instanceof Conflict || error instanceof Unavailable || error instanceof Fenced;
+
+class SteppingBook extends Book {
+  constructor(
+    private readonly world: World,
+    private readonly walker: Walker,
+  ) {
+    super();
+  }
+
+  async transact<T>(want: Want, decide: (set: WorkingSet) => T): Promise<T> {
+    const { clockwork, chance, troubles, stores } = this.world;
+    await clockwork.at(this.walker, 'commits');
+    if (chance.isIn(troubles.conflict)) {
+      this.world.count('trouble: conflict');
+      throw new Conflict('by chance');
+    }
+    const answer = await stores.book.transact(want, decide);
+    const isLost = chance.isIn(troubles.lostCommit);
+    await clockwork.at(this.walker, 'has committed');
+    if (isLost) {
+      this.world.count('trouble: lost commit');
+      throw new Unavailable('by chance, after the commit');
+    }
+    return answer;
+  }
+}
+
+class SteppingQueue extends OperationQueue {
+  constructor(
+    private readonly world: World,
+    private readonly walker: Walker,
+  ) {
+    super();
+  }
+
+  override async limit(...given: Parameters<OperationQueue['limit']>): Promise<void> {
+    await this.world.stores.queue.limit(...given);
+  }
+
+  override async claim(...given: Parameters<OperationQueue['claim']>) {
+    await this.step('claims');
+    const due = await this.world.stores.queue.claim(...given);
+    await this.step('has claimed');
+    return due;
+  }
+
+  override async meet(...given: Parameters<OperationQueue['meet']>): Promise<void> {
+    await this.step('tells the limiter');
+    await this.world.stores.queue.meet(...given);
+  }
+
+  override async renew(...given: Parameters<OperationQueue['renew']>): Promise<void> {
+    await this.step('renews its leases');
+    await this.world.stores.queue.renew(...given);
+  }
+
+  override async release(...given: Parameters<OperationQueue['release']>): Promise<void> {
+    await this.step('hands back');
+    await this.world.stores.queue.release(...given);
+  }
+
+  override async parked(...given: Parameters<OperationQueue['parked']>) {
+    await this.step('looks for what is parked');
+    return this.world.stores.queue.parked(...given);
+  }
+
+  private step(what: string): Promise<void> {
+    return this.world.clockwork.at(this.walker, what);
+  }
+}
+
+const fates: readonly Fate[] = ['answer_lost', 'call_lost', 'later', 'locked'];
+const disputeFates: readonly DisputeFate[] = ['answer_lost', 'call_lost', 'failed', 'done_and_failed', 'later', 'locked'];
+const sends: ReadonlySet<string> = new Set(['send', 'upload', 'stage', 'submit', 'accept']);
+
+/** A provider whose calls take two steps, one on the way and one back, and may get lost on either. */
+function stepping<P extends ScriptedProvider | ScriptedDisputes>(
+  world: World,
+  walker: Walker,
+  provider: P,
+  calls: readonly (string & keyof P)[],
+): P {
+  const own = Object.create(provider) as P;
+  for (const name of calls) {
+    const call = async (...given: unknown[]): Promise<unknown> => {
+      await world.clockwork.at(walker, `calls ${provider.provider}, ${name}`);
+      const isOff = world.chance.isIn(world.troubles.call);
+      const fate = !isOff ? 'answered' : world.chance.one<Fate | DisputeFate>('disputes' in provider ? disputeFates : fates);
+      const target = provider as ScriptedProvider;
+      if (sends.has(name)) target.nextSends(fate as Fate);
+      else target.nextReads(fate as Fate);
+      world.count(`${name}: ${fate}`);
+      const answered = (provider[name] as (...args: unknown[]) => Promise<unknown>).apply(provider, given);
+      await world.clockwork.at(walker, `hears from ${provider.provider}, ${name}`);
+      return answered;
+    };
+    Object.defineProperty(own, name, { value: call });
+  }
+  return own;
+}
