@@ -43,16 +43,23 @@ export interface Kept {
   readonly attention: string | null;
 }
 
+/** The events that a partition of Kafka's holds, by id, in order, with those that came again. */
+export interface Partition {
+  readonly topic: string;
+  readonly ids: readonly string[];
+}
+
 export interface Story {
   readonly deeds: readonly Deed[];
   readonly books: readonly BookedMoney[];
   readonly captured: ReadonlyMap<string, bigint>;
   readonly told: readonly Told[];
   readonly refunds: readonly Kept[];
+  readonly published: readonly Partition[];
 }
 
 /** What is wrong, in words; nothing where all is well. */
-export function judge({ deeds, books, captured, told, refunds }: Story): string[] {
+export function judge({ deeds, books, captured, told, refunds, published }: Story): string[] {
   const wrong: string[] = [];
   const standing = books.filter(({ stands }) => stands);
 
@@ -91,6 +98,24 @@ export function judge({ deeds, books, captured, told, refunds }: Story): string[
   for (const [payment, events] of groups(told, (each) => (each.sequence === null ? null : each.payment))) {
     const gap = events.findIndex(({ sequence }, index) => sequence !== BigInt(index + 1));
     if (gap >= 0) wrong.push(`event ${gap + 1} of payment ${payment} has the number ${events[gap]?.sequence}`);
+  }
+  // On Kafka is all of it; whoever drops what came before has each topic's events of a payment in their order, in one partition.
+  const byId = new Map(told.map((each) => [each.id, each]));
+  const onKafka = published.flatMap(({ topic, ids }, partition) =>
+    [...new Set(ids)].map((id) => ({ topic, partition, id, event: byId.get(id) })),
+  );
+  for (const { topic, id, event } of onKafka) if (event?.topic !== topic) wrong.push(`${id} was never told on ${topic}`);
+  const arrived = groups(onKafka, ({ id }) => id);
+  for (const { id, topic } of told) {
+    const times = arrived.get(id)?.length ?? 0;
+    if (!topic.endsWith('.dlq') && times !== 1) wrong.push(`${id} is in ${times} partitions of ${topic}`);
+  }
+  const inTurn = ({ topic, event }: (typeof onKafka)[number]) =>
+    event === undefined || event.sequence === null ? null : `${topic} of payment ${event.payment}`;
+  for (const [name, events] of groups(onKafka, inTurn)) {
+    const numbers = events.map(({ event }) => event?.sequence ?? 0n);
+    if (numbers.some((number, index) => index > 0 && number <= (numbers[index - 1] ?? 0n)))
+      wrong.push(`${name} came in the order ${numbers.join(', ')}`);
   }
   // What the provider says is what we say, where it can be known.
   const byProviderId = new Map(refunds.map((each) => [`${each.provider} ${each.providerRefundId}`, each]));

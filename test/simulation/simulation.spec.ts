@@ -57,8 +57,18 @@ describe('Judgement', () => {
     captured: new Map([['pi_1', 100n]]),
     told: [{ ...outcome, id: 'o-1' }, event('e-1', 1n), event('e-2', 2n)],
     refunds: [{ id: 'rf_1', status: 'succeeded', providerRefundId: 're_1', provider: 'stripe', payment: 'p', attention: null }],
+    published: [
+      { topic: 'o', ids: ['o-1'] },
+      { topic: 'e', ids: ['e-1', 'e-2', 'e-1'] },
+    ],
   };
   const [refund] = sound.refunds;
+  const onKafka = (...ids: string[]) => ({
+    published: [
+      { topic: 'o', ids: ['o-1'] },
+      { topic: 'e', ids },
+    ],
+  });
 
   it('finds nothing wrong where nothing is', () => {
     expect(judge(sound)).toEqual([]);
@@ -89,6 +99,9 @@ describe('Judgement', () => {
       },
       'command c-1 has 2 outcomes',
     ],
+    ['an event that is not on Kafka', onKafka('e-1'), 'e-2 is in 0 partitions of e'],
+    ['two events that changed places on Kafka', onKafka('e-2', 'e-1'), 'e of payment p came in the order 2, 1'],
+    ['an event on Kafka that nobody told', onKafka('e-1', 'e-2', 'e-9'), 'e-9 was never told on e'],
     ['a refund that was promised and is not there', { refunds: [] }, 'rf_1 was taken on, and is not there'],
     ['what the provider denies', { books: [{ ...moved, id: 're_1', says: 'failed' }] }, 'says of re_1 that it is failed'],
     [

@@ -9,7 +9,7 @@ import type { Notice } from '#domain/ports/provider-notices';
 import type { BookedRefund, ScriptedProvider } from '../fakes/scripted-provider.js';
 import { Chance, Clockwork } from './clockwork.js';
 import { judge, type Deed, type Story } from './model.js';
-import { healthy, partitions, World, type Process } from './world.js';
+import { healthy, partitions, relayed, World, type Process } from './world.js';
 
 const startedAt = Date.UTC(2026, 2, 2, 9);
 const second = 1_000;
@@ -74,7 +74,7 @@ class Teller {
 
   async tell(steps: number): Promise<Told> {
     this.open();
-    this.world.troubles = { conflict: 0.04, lostCommit: 0.03, call: 0.2 };
+    this.world.troubles = { conflict: 0.04, lostCommit: 0.03, call: 0.2, kafka: 0.05 };
     for (let step = 0; step < steps; step += 1) await this.step();
     await this.heal();
     const wrong = [...(await this.end()), ...this.world.failures.map((each) => `unexpected: ${each}`)];
@@ -127,8 +127,9 @@ class Teller {
     const able = this.workers.filter(({ isFrozen }) => !isFrozen);
     if (able.length === 0) return;
     const process = this.chance.one(able);
-    const what = this.chance.one(['operations', 'operations', 'operations', 'deliveries', 'deadlines', 'seal', 'take'] as const);
-    if (what === 'take') this.world.take(process, this.chance.upTo(partitions));
+    const what = this.chance.one(rounds);
+    if (what === 'carry') this.world.carry(process, this.chance.one(relayed));
+    else if (what === 'take') this.world.take(process, this.chance.upTo(partitions));
     else this.world.begin(process, what);
   }
 
@@ -340,7 +341,8 @@ class Teller {
   private async round(): Promise<boolean> {
     let went = 0;
     for (const worker of this.workers) {
-      for (const name of ['operations', 'deliveries', 'deadlines', 'seal'] as const) this.world.begin(worker, name);
+      for (const name of ['operations', 'renew', 'deliveries', 'deadlines', 'seal'] as const) this.world.begin(worker, name);
+      for (const topic of relayed) this.world.carry(worker, topic);
       for (let partition = 0; partition < partitions; partition += 1) this.world.take(worker, partition);
     }
     const before = this.world.stores.events.all().length;
@@ -353,7 +355,14 @@ class Teller {
 
   private isSettled(): boolean {
     const isRead = this.world.log.every((records, partition) => (this.consumed(partition) ?? 0n) >= BigInt(records.length));
-    return isRead && this.world.stores.events.all().length === this.world.stores.sealed;
+    const { stores } = this.world;
+    const isSealed = stores.events.all().length === stores.sealed;
+    return isRead && isSealed && relayed.every((topic) => this.isCarried(topic));
+  }
+
+  private isCarried(topic: string): boolean {
+    const last = this.world.stores.events.all().findLastIndex((entry) => entry.topic === topic) + 1;
+    return (this.world.stores.topicCursors.get(topic)?.position ?? 0n) >= BigInt(last);
   }
 
   private consumed(partition: number): bigint | null {
@@ -381,12 +390,32 @@ class Teller {
     });
     for (const { stage, status } of stores.disputes.disputes.all()) world.count(`dispute: ${stage} ${status}`);
     for (const { kind, state } of stores.operations.all()) world.count(`operation: ${kind} ${state}`);
+    const events = relayed.filter((topic) => !topic.endsWith('.dlq'));
+    const published = events.flatMap((topic) =>
+      world.kafka.committed(topic).map((records) => ({
+        topic,
+        ids: records.flatMap(({ headers }) => (headers['ce_id'] === undefined ? [] : [String(headers['ce_id'])])),
+      })),
+    );
     const unread = world.log.flatMap((records, partition) =>
       (this.consumed(partition) ?? 0n) < BigInt(records.length) ? [`partition ${partition} was not read to its end`] : [],
     );
-    const story: Story = { deeds: this.deeds, books, captured: this.captured, told, refunds };
+    const story: Story = { deeds: this.deeds, books, captured: this.captured, told, refunds, published };
     return [...judge(story), ...unread];
   }
 }
+
+const rounds = [
+  'operations',
+  'operations',
+  'operations',
+  'renew',
+  'deliveries',
+  'deadlines',
+  'seal',
+  'take',
+  'carry',
+  'carry',
+] as const;
 
 const byShop = { account: 'default', door: 'http', source: 'shop', correlationId: null, traceparent: null } as const;

@@ -17,9 +17,10 @@ import { RunOperations } from '#application/run-operations';
 import { beginSweeps } from '#application/sweeps';
 import { WatchDeadlines } from '#application/watch-deadlines';
 import type { WorkingSet } from '#application/working-set';
-import { topics } from '#contracts/topics';
+import { deadLetterTopic, topics } from '#contracts/topics';
 import { usualTerms } from '#domain/dispute/dispute';
 import type { Notice } from '#domain/ports/provider-notices';
+import { TopicCarrier } from '#messaging/event-relay';
 import { Batch } from '#messaging/kafka-batch';
 import { CommandsConsumer } from '../../apps/worker/src/commands.consumer.js';
 import { MemoryStores } from '../fakes/memory-stores.js';
@@ -27,6 +28,7 @@ import { ScriptedNotices } from '../fakes/redress-in-memory.js';
 import { ScriptedDisputes, type DisputeFate } from '../fakes/scripted-disputes.js';
 import { ScriptedProvider, type Fate } from '../fakes/scripted-provider.js';
 import { type Chance, type Clockwork, type Walker } from './clockwork.js';
+import { KafkaTrouble, SimulatedKafka } from './simulated-kafka.js';
 
 export const partitions = 3;
 const leaseMs = 30_000;
@@ -40,15 +42,30 @@ export interface Troubles {
   lostCommit: number;
   /** A call that gets lost, or its answer, or is turned away. */
   call: number;
+  /** A step of Kafka's that fails, or a commit of which nobody hears. */
+  kafka: number;
 }
 
-export const healthy: Troubles = { conflict: 0, lostCommit: 0, call: 0 };
+export const healthy: Troubles = { conflict: 0, lostCommit: 0, call: 0, kafka: 0 };
+
+/** What goes out to Kafka. */
+export const relayed = [
+  topics.refundOutcomes,
+  topics.refundEvents,
+  topics.disputeOutcomes,
+  topics.disputeEvents,
+  topics.refundability,
+  deadLetterTopic(topics.refundCommands),
+  deadLetterTopic(topics.disputeCommands),
+] as const;
+const relay = { pageSize: 20, leaseMs: 10_000, backoff: { firstMs: 200, mostMs: 10_000 } };
 
 /** One process of the service; as good as any other. */
 export interface Process extends Walker {
   readonly commands: RefundCommands;
   readonly consumer: CommandsConsumer;
-  readonly rounds: Readonly<Record<'operations' | 'deliveries' | 'deadlines' | 'seal', () => Promise<number>>>;
+  readonly rounds: Readonly<Record<'operations' | 'renew' | 'deliveries' | 'deadlines' | 'seal', () => Promise<number>>>;
+  readonly carriers: ReadonlyMap<string, TopicCarrier>;
   /** Rounds under way. */
   readonly busy: Set<string>;
   /** Where it believes each partition to stand; undefined before it has asked. */
@@ -62,6 +79,7 @@ export class World {
   readonly bank: ScriptedDisputes;
   readonly notices = new Map<string, Notice>();
   readonly log: ReceivedRecord[][] = Array.from({ length: partitions }, () => []);
+  readonly kafka: SimulatedKafka;
   readonly failures: string[] = [];
   /** How often each thing was met. */
   readonly met = new Map<string, number>();
@@ -78,6 +96,7 @@ export class World {
     this.stores = new MemoryStores(newId, new Date(startedAt));
     for (const provider of [this.stripe, this.zamp]) provider.now = () => this.stores.now;
     this.bank = new ScriptedDisputes({ now: () => this.stores.now });
+    this.kafka = new SimulatedKafka(this);
     this.stripe.disputesOf = (payment, at) => this.bank.ofPayment(payment, at);
   }
 
@@ -125,19 +144,33 @@ export class World {
     const commands = new RefundCommands(book, providers, { factsMaxAgeMs: 60_000 });
     const disputes = new DisputeCommands(book);
     const operations = new RunOperations(queue, book, providers, this.stores.evidenceFiles, recorder, settings, log);
-    const deliveries = new HandleDeliveries(this.stores.deliveries, book, providers, log);
+    const waiting = walked(this, walker, this.stores.deliveries, ['claim']);
+    const deliveries = new HandleDeliveries(waiting, book, providers, log);
     const nobody = { fileAtDeadline: false, acceptBelow: {} };
-    const deadlines = new WatchDeadlines(this.stores.watch, book, usualTerms, nobody, log);
+    const deadlines = new WatchDeadlines(walked(this, walker, this.stores.watch, ['due']), book, usualTerms, nobody, log);
+    const events = walked(this, walker, this.stores.log, ['seal', 'page']);
+    const carrying = {
+      ...relay,
+      log: events,
+      cursors: walked(this, walker, this.stores.cursors, ['take', 'advance', 'giveBack', 'deadLetters']),
+      announce: (topic: string) => this.kafka.announce(walker, topic),
+      logger: new Logger(walker.name),
+      stopping: new AbortController().signal,
+      holder: walker.name,
+    };
+    const carriers = kind === 'worker' ? relayed.map((topic) => [topic, new TopicCarrier(topic, carrying)] as const) : [];
     if (kind === 'worker') void beginSweeps(book, providers).catch(() => undefined);
     return Object.assign(walker, {
       commands,
       consumer: new CommandsConsumer(commands, disputes),
       rounds: {
         operations: () => operations.round(),
+        renew: () => operations.renew().then(() => 0),
         deliveries: () => deliveries.round(20),
         deadlines: () => deadlines.round(20),
-        seal: () => this.stores.log.seal(50),
+        seal: () => events.seal(50),
       },
+      carriers: new Map(carriers),
       busy: new Set<string>(),
       stands: new Map<number, bigint | null>(),
     });
@@ -145,14 +178,24 @@ export class World {
 
   /** A round of one of its loops, beside whatever else is under way. */
   begin(process: Process, name: keyof Process['rounds']): void {
-    if (process.busy.has(name)) return;
-    process.busy.add(name);
+    this.run(process, name, () => process.rounds[name]().then((done) => (done > 0 ? 'something' : 'nothing')));
+  }
+
+  /** Its relay looks at a topic. */
+  carry(process: Process, topic: string): void {
+    const carrier = process.carriers.get(topic);
+    if (carrier !== undefined) this.run(process, 'relay', () => carrier.round(), `relay ${topic}`);
+  }
+
+  private run(process: Process, name: string, round: () => Promise<string>, place = name): void {
+    if (process.busy.has(place)) return;
+    process.busy.add(place);
     const ended = (told: string) => {
-      process.busy.delete(name);
+      process.busy.delete(place);
       this.count(told);
     };
-    void process.rounds[name]().then(
-      (done) => ended(`${name}: ${done > 0 ? 'something' : 'nothing'}`),
+    void round().then(
+      (done) => ended(`${name}: ${done}`),
       (error: unknown) => {
         if (!isExpected(error)) this.failures.push(`${process.name}: ${name}: ${String(error)}`);
         ended(`${name}: failed`);
@@ -206,7 +249,8 @@ export class World {
   }
 }
 
-const isExpected = (error: unknown) => error instanceof Conflict || error instanceof Unavailable || error instanceof Fenced;
+const isExpected = (error: unknown) =>
+  [Conflict, Unavailable, Fenced, KafkaTrouble].some((expected) => error instanceof expected);
 
 class SteppingBook extends Book {
   constructor(
@@ -276,6 +320,21 @@ class SteppingQueue extends OperationQueue {
   private step(what: string): Promise<void> {
     return this.world.clockwork.at(this.walker, what);
   }
+}
+
+/** A port whose calls take two steps, one before the work and one after it; in between its process may die. */
+function walked<P extends object>(world: World, walker: Walker, port: P, calls: readonly (string & keyof P)[]): P {
+  const own = Object.create(port) as P;
+  for (const name of calls) {
+    const call = async (...given: unknown[]): Promise<unknown> => {
+      await world.clockwork.at(walker, `${name} begins`);
+      const answered = await (port[name] as (...args: unknown[]) => Promise<unknown>).apply(port, given);
+      await world.clockwork.at(walker, `${name} has ended`);
+      return answered;
+    };
+    Object.defineProperty(own, name, { value: call });
+  }
+  return own;
 }
 
 const fates: readonly Fate[] = ['answer_lost', 'call_lost', 'later', 'locked'];
