@@ -55,6 +55,8 @@ interface Step {
 export class Clockwork {
   /** Since the story began. */
   ms = 0;
+  /** How far the processes' own clocks are off the database's. */
+  skewMs = 0;
   private readonly timers = new Map<number, Timer>();
   private count = 0;
   private steps: Step[] = [];
@@ -78,7 +80,7 @@ export class Clockwork {
     replace(globalThis, 'setTimeout', set as unknown as typeof setTimeout);
     replace(globalThis, 'clearTimeout', clear as unknown as typeof clearTimeout);
     replace(performance, 'now', () => this.ms);
-    replace(Date, 'now', () => startedAt + this.ms);
+    replace(Date, 'now', () => startedAt + this.ms + this.skewMs);
     replace(Math, 'random', () => this.chance.next());
   }
 

@@ -6,7 +6,10 @@
 /** What a client did and heard: a command without an end is one of which nobody knows. */
 export interface Deed {
   readonly commandId: string;
-  readonly refundId: string;
+  /** The refund that it asks for; null: it is about what exists, or makes no sense. */
+  readonly refundId: string | null;
+  /** Where it spends the one answer to a dispute: the dispute, by the provider's id. */
+  readonly answers?: string;
   readonly door: 'http' | 'kafka';
   readonly did: 'invoked' | 'ok' | 'refused' | 'unknown';
 }
@@ -32,6 +35,8 @@ export interface Told {
   readonly commandId: string | null;
   /** Of outcomes: why it was rejected. */
   readonly code: string | null;
+  /** Of a refund's events: the refund as it stood then. */
+  readonly refund: { readonly id: string; readonly status: string } | null;
 }
 
 export interface Kept {
@@ -41,6 +46,32 @@ export interface Kept {
   readonly provider: string;
   readonly payment: string;
   readonly attention: string | null;
+}
+
+/** A dispute as the bank has it. */
+export interface Case {
+  readonly id: string;
+  readonly stage: string;
+  readonly status: string;
+  /** The stages of the answers that came through us. */
+  readonly answeredAt: readonly string[];
+  readonly givenUp: number;
+}
+
+export interface KeptCase extends Omit<Case, 'answeredAt' | 'givenUp'> {
+  readonly attention: string | null;
+  /** How far what we decided has come; null where nothing is decided. */
+  readonly decision: string | null;
+}
+
+/** What a payment had, in its own currency. */
+export interface Balance {
+  readonly key: string;
+  readonly captured: bigint;
+  readonly reserved: bigint;
+  readonly refunded: bigint;
+  readonly disputed: bigint;
+  readonly lost: bigint;
 }
 
 /** The events that a partition of Kafka's holds, by id, in order, with those that came again. */
@@ -56,10 +87,19 @@ export interface Story {
   readonly told: readonly Told[];
   readonly refunds: readonly Kept[];
   readonly published: readonly Partition[];
+  readonly cases: readonly Case[];
+  readonly keptCases: readonly KeptCase[];
+  /** Whether disputes may also be answered by a policy, without anybody asking. */
+  readonly hasPolicy: boolean;
+  /** Messages that make no sense, letters that were kept of them, and those of them on Kafka. */
+  readonly senseless: number;
+  readonly letters: number;
+  readonly lettersOut: number;
 }
 
 /** What is wrong, in words; nothing where all is well. */
-export function judge({ deeds, books, captured, told, refunds, published }: Story): string[] {
+export function judge(story: Story): string[] {
+  const { deeds, books, captured, told, refunds, published } = story;
   const wrong: string[] = [];
   const standing = books.filter(({ stands }) => stands);
 
@@ -92,7 +132,15 @@ export function judge({ deeds, books, captured, told, refunds, published }: Stor
   // Who was told that it was taken on finds a refund.
   const kept = new Map(refunds.map((each) => [each.id, each]));
   for (const { refundId, did } of deeds)
-    if (did === 'ok' && !kept.has(refundId)) wrong.push(`${refundId} was taken on, and is not there`);
+    if (did === 'ok' && refundId !== null && !kept.has(refundId)) wrong.push(`${refundId} was taken on, and is not there`);
+  // What makes no sense is set aside, each once, and told.
+  if (story.letters !== story.senseless) wrong.push(`${story.senseless} messages made no sense, ${story.letters} were set aside`);
+  if (story.lettersOut !== story.letters) wrong.push(`${story.letters} were set aside, and ${story.lettersOut} told on Kafka`);
+  // What was told last of a refund is what we say.
+  const lastTold = new Map(told.flatMap(({ refund }) => (refund === null ? [] : [[refund.id, refund.status] as const])));
+  for (const { id, status } of refunds)
+    if (lastTold.get(id) !== status) wrong.push(`${id} is ${status}, and was last told as ${lastTold.get(id)}`);
+  wrong.push(...judgeDisputes(story));
   // The events of a payment are numbered from 1 on, in order, each once.
   if (new Set(told.map(({ id }) => id)).size !== told.length) wrong.push('an event was told twice');
   for (const [payment, events] of groups(told, (each) => (each.sequence === null ? null : each.payment))) {
@@ -133,6 +181,44 @@ export function judge({ deeds, books, captured, told, refunds, published }: Stor
     if (!final.has(status) && !asks.has(payment)) wrong.push(`${id} is ${status}, and asks for nobody`);
   }
   return wrong;
+}
+
+/** One answer per stage at most, and only where somebody asked for it; what the bank says is what we say. */
+function judgeDisputes({ cases, keptCases, deeds, hasPolicy }: Story): string[] {
+  const wrong: string[] = [];
+  const asked = new Set(deeds.map(({ answers }) => answers));
+  const kept = new Map(keptCases.map((each) => [each.id, each]));
+  for (const { id, stage, status, answeredAt, givenUp } of cases) {
+    if (new Set(answeredAt).size !== answeredAt.length || givenUp > 1) wrong.push(`${id} was answered twice`);
+    if (answeredAt.length + givenUp > 0 && !asked.has(id) && !hasPolicy) wrong.push(`nobody asked to answer ${id}`);
+    const ours = kept.get(id);
+    if (ours?.stage !== stage || ours.status !== status)
+      wrong.push(`the bank says of ${id} that it is ${stage}, ${status}, and we say ${ours?.stage}, ${ours?.status}`);
+    const { decision = null, attention = null } = ours ?? {};
+    const isOut = decision === null || decision === 'done' || status !== 'needs_response';
+    if (!isOut && attention === null) wrong.push(`what was decided about ${id} is ${decision}, and asks for nobody`);
+  }
+  return wrong;
+}
+
+/** Of each commit: room is taken only where there is some, and what is reserved is what refunds hold. */
+export function judgeCommit(
+  before: ReadonlyMap<string, Balance>,
+  after: readonly Balance[],
+  refunds: readonly { readonly paymentKey: string; readonly holds: string; readonly amount: bigint | null }[],
+): string[] {
+  return after.flatMap((balance) => {
+    const { key, captured, reserved, refunded, disputed, lost } = balance;
+    if (before.get(key) === balance) return [];
+    const left = captured - reserved - refunded - disputed - lost;
+    const isTaken = reserved > (before.get(key)?.reserved ?? 0n);
+    const held = refunds.filter((each) => each.paymentKey === key && each.holds === 'reserved');
+    const sum = held.reduce((total, { amount }) => total + (amount ?? 0n), 0n);
+    return [
+      ...(isTaken && left < 0n ? [`room of payment ${key} was taken that is not there: ${left}`] : []),
+      ...(sum === reserved ? [] : [`payment ${key} has ${reserved} reserved, and its refunds hold ${sum}`]),
+    ];
+  });
 }
 
 const agreeing: Readonly<Record<string, readonly string[]>> = {

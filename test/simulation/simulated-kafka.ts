@@ -22,7 +22,7 @@ export interface Around {
   readonly clockwork: Clockwork;
   readonly chance: Chance;
   readonly troubles: { readonly kafka: number };
-  count(what: string): void;
+  fault(what: string): void;
 }
 
 export const partitionsOut = 4;
@@ -77,20 +77,20 @@ export class SimulatedKafka {
     this.endOpen(topic, 'committed');
     await this.step(walker, `has committed to ${topic}`);
     if (this.around.chance.isIn(this.around.troubles.kafka)) {
-      this.around.count('kafka: commit answer lost');
+      this.around.fault('kafka: commit answer lost');
       throw new KafkaTrouble('no answer to a commit that was done');
     }
   }
 
   private fence(topic: string, epoch: number): void {
     if (this.epochs.get(topic) === epoch) return;
-    this.around.count('kafka: fenced');
+    this.around.fault('kafka: fenced');
     throw new KafkaTrouble('somebody else has announced itself');
   }
 
   private meet(what: string): void {
     if (!this.around.chance.isIn(this.around.troubles.kafka)) return;
-    this.around.count(`kafka: ${what} failed`);
+    this.around.fault(`kafka: ${what} failed`);
     throw new KafkaTrouble(`${what} failed`);
   }
 

@@ -43,15 +43,17 @@ describe('Judgement', () => {
     sequence: null,
     commandId: 'c-1',
     code: null,
+    refund: null,
   };
   const event = (id: string, sequence: bigint) => {
-    return { id, topic: 'e', type: 'redress.refund.requested.v1', payment: 'p', sequence, commandId: null, code: null };
+    return { id, topic: 'e', type: 'redress.refund.requested.v1', payment: 'p', sequence, commandId: null, code: null, refund: { id: 'rf_1', status: 'succeeded' } };
   };
   const moved = { provider: 'stripe', refundId: 'rf_1', payment: 'pi_1', amount: 60n, stands: true, says: 'succeeded' };
   const sound: Story = {
     deeds: [
       { ...command, did: 'invoked' },
       { ...command, did: 'ok' },
+      { commandId: 'c-2', refundId: null, answers: 'du_1', door: 'http', did: 'ok' },
     ],
     books: [{ ...moved, id: 're_1' }],
     captured: new Map([['pi_1', 100n]]),
@@ -61,8 +63,16 @@ describe('Judgement', () => {
       { topic: 'o', ids: ['o-1'] },
       { topic: 'e', ids: ['e-1', 'e-2', 'e-1'] },
     ],
+    cases: [{ id: 'du_1', stage: 'chargeback', status: 'under_review', answeredAt: ['chargeback'], givenUp: 0 }],
+    keptCases: [{ id: 'du_1', stage: 'chargeback', status: 'under_review', attention: null, decision: 'done' }],
+    hasPolicy: false,
+    senseless: 1,
+    letters: 1,
+    lettersOut: 1,
   };
   const [refund] = sound.refunds;
+  const [dispute] = sound.cases;
+  const caseOf = (doctored: object) => ({ cases: dispute === undefined ? [] : [{ ...dispute, ...doctored }] });
   const onKafka = (...ids: string[]) => ({
     published: [
       { topic: 'o', ids: ['o-1'] },
@@ -102,6 +112,12 @@ describe('Judgement', () => {
     ['an event that is not on Kafka', onKafka('e-1'), 'e-2 is in 0 partitions of e'],
     ['two events that changed places on Kafka', onKafka('e-2', 'e-1'), 'e of payment p came in the order 2, 1'],
     ['an event on Kafka that nobody told', onKafka('e-1', 'e-2', 'e-9'), 'e-9 was never told on e'],
+    ['a status of which nobody heard', { told: sound.told.slice(0, 1) }, 'rf_1 is succeeded, and was last told as undefined'],
+    ['a dispute that was answered twice', caseOf({ answeredAt: ['chargeback', 'chargeback'] }), 'du_1 was answered twice'],
+    ['an answer that nobody asked for', { deeds: sound.deeds.slice(0, 2) }, 'nobody asked to answer du_1'],
+    ['what the bank denies', caseOf({ status: 'lost' }), 'the bank says of du_1 that it is chargeback, lost'],
+    ['a letter that is lost', { letters: 0 }, '1 messages made no sense, 0 were set aside'],
+    ['a letter that is not told', { lettersOut: 0 }, '1 were set aside, and 0 told on Kafka'],
     ['a refund that was promised and is not there', { refunds: [] }, 'rf_1 was taken on, and is not there'],
     ['what the provider denies', { books: [{ ...moved, id: 're_1', says: 'failed' }] }, 'says of re_1 that it is failed'],
     [

@@ -5,9 +5,10 @@
 import { Logger } from '@nestjs/common';
 import { Book } from '#application/book';
 import { HandleDeliveries } from '#application/deliveries';
-import { DisputeCommands } from '#application/dispute-commands';
+import { DisputeCommands, type ReceivedDisputeCommand } from '#application/dispute-commands';
 import { Conflict, Fenced, Unavailable } from '#application/errors';
 import type { Want } from '#application/kept';
+import { EvidenceDesk } from '#application/evidence-desk';
 import { OperationQueue } from '#application/operations';
 import { Providers } from '#application/providers';
 import type { ReceivedRecord } from '#application/received-batch';
@@ -15,7 +16,8 @@ import { RecordAnswers } from '#application/record-answers';
 import { RefundCommands, type ReceivedCommand } from '#application/refund-commands';
 import { RunOperations } from '#application/run-operations';
 import { beginSweeps } from '#application/sweeps';
-import { WatchDeadlines } from '#application/watch-deadlines';
+import { Upkeep } from '#application/upkeep';
+import { WatchDeadlines, type DisputePolicy } from '#application/watch-deadlines';
 import type { WorkingSet } from '#application/working-set';
 import { deadLetterTopic, topics } from '#contracts/topics';
 import { usualTerms } from '#domain/dispute/dispute';
@@ -28,12 +30,15 @@ import { ScriptedNotices } from '../fakes/redress-in-memory.js';
 import { ScriptedDisputes, type DisputeFate } from '../fakes/scripted-disputes.js';
 import { ScriptedProvider, type Fate } from '../fakes/scripted-provider.js';
 import { type Chance, type Clockwork, type Walker } from './clockwork.js';
+import { judgeCommit } from './model.js';
 import { KafkaTrouble, SimulatedKafka } from './simulated-kafka.js';
 
 export const partitions = 3;
 const leaseMs = 30_000;
 const settings = { atOnce: 8, leaseMs, callMs: 20_000 };
-const place = { cluster: 'default', group: 'redress', topic: topics.refundCommands } as const;
+const group = { cluster: 'default', group: 'redress' } as const;
+export const taken = [topics.refundCommands, topics.disputeCommands] as const;
+export type Taken = (typeof taken)[number];
 
 /** How often what goes wrong; none of it once a story has been healed. */
 export interface Troubles {
@@ -63,13 +68,16 @@ const relay = { pageSize: 20, leaseMs: 10_000, backoff: { firstMs: 200, mostMs: 
 /** One process of the service; as good as any other. */
 export interface Process extends Walker {
   readonly commands: RefundCommands;
+  readonly disputes: DisputeCommands;
+  readonly desk: EvidenceDesk;
+  readonly upkeep: Upkeep;
   readonly consumer: CommandsConsumer;
-  readonly rounds: Readonly<Record<'operations' | 'renew' | 'deliveries' | 'deadlines' | 'seal', () => Promise<number>>>;
+  readonly rounds: Readonly<Record<'operations' | 'renew' | 'deliveries' | 'deadlines' | 'seal' | 'sweeps', () => Promise<number>>>;
   readonly carriers: ReadonlyMap<string, TopicCarrier>;
   /** Rounds under way. */
   readonly busy: Set<string>;
   /** Where it believes each partition to stand; undefined before it has asked. */
-  readonly stands: Map<number, bigint | null>;
+  readonly stands: Map<string, bigint | null>;
 }
 
 export class World {
@@ -78,7 +86,10 @@ export class World {
   readonly zamp = new ScriptedProvider({ provider: 'zamp', lists: false });
   readonly bank: ScriptedDisputes;
   readonly notices = new Map<string, Notice>();
-  readonly log: ReceivedRecord[][] = Array.from({ length: partitions }, () => []);
+  readonly logs = new Map(taken.map((topic) => [topic, Array.from({ length: partitions }, (): ReceivedRecord[] => [])]));
+  /** Until when, on the story's clock, a provider cannot be reached. */
+  readonly awayUntil = new Map<string, number>();
+  policy: DisputePolicy = { fileAtDeadline: false, acceptBelow: {} };
   readonly kafka: SimulatedKafka;
   readonly failures: string[] = [];
   /** How often each thing was met. */
@@ -95,6 +106,7 @@ export class World {
     const newId = () => `00000000-0000-4000-8000-${String(++this.ids).padStart(12, '0')}`;
     this.stores = new MemoryStores(newId, new Date(startedAt));
     for (const provider of [this.stripe, this.zamp]) provider.now = () => this.stores.now;
+    this.stripe.keysLiveMs = 24 * 3_600_000;
     this.bank = new ScriptedDisputes({ now: () => this.stores.now });
     this.kafka = new SimulatedKafka(this);
     this.stripe.disputesOf = (payment, at) => this.bank.ofPayment(payment, at);
@@ -106,6 +118,14 @@ export class World {
 
   count(what: string): void {
     this.met.set(what, (this.met.get(what) ?? 0) + 1);
+  }
+
+  /** Something went wrong: counted by itself, and with every status that a refund or a dispute has at that moment. */
+  fault(what: string): void {
+    this.count(what);
+    const refunds = this.stores.refunds.all().map(({ refund }) => refund.status);
+    const disputes = this.stores.disputes.disputes.all().map(({ status }) => `dispute ${status}`);
+    for (const status of new Set([...refunds, ...disputes])) this.count(`${what} x ${status}`);
   }
 
   async pass(ms: number): Promise<void> {
@@ -146,8 +166,8 @@ export class World {
     const operations = new RunOperations(queue, book, providers, this.stores.evidenceFiles, recorder, settings, log);
     const waiting = walked(this, walker, this.stores.deliveries, ['claim']);
     const deliveries = new HandleDeliveries(waiting, book, providers, log);
-    const nobody = { fileAtDeadline: false, acceptBelow: {} };
-    const deadlines = new WatchDeadlines(walked(this, walker, this.stores.watch, ['due']), book, usualTerms, nobody, log);
+    const due = walked(this, walker, this.stores.watch, ['due']);
+    const deadlines = new WatchDeadlines(due, book, usualTerms, this.policy, log);
     const events = walked(this, walker, this.stores.log, ['seal', 'page']);
     const carrying = {
       ...relay,
@@ -159,9 +179,11 @@ export class World {
       holder: walker.name,
     };
     const carriers = kind === 'worker' ? relayed.map((topic) => [topic, new TopicCarrier(topic, carrying)] as const) : [];
-    if (kind === 'worker') void beginSweeps(book, providers).catch(() => undefined);
     return Object.assign(walker, {
       commands,
+      disputes,
+      desk: new EvidenceDesk(book, providers),
+      upkeep: new Upkeep(book, queue, commands, disputes),
       consumer: new CommandsConsumer(commands, disputes),
       rounds: {
         operations: () => operations.round(),
@@ -169,10 +191,11 @@ export class World {
         deliveries: () => deliveries.round(20),
         deadlines: () => deadlines.round(20),
         seal: () => events.seal(50),
+        sweeps: () => beginSweeps(book, providers).then(() => 0),
       },
       carriers: new Map(carriers),
       busy: new Set<string>(),
-      stands: new Map<number, bigint | null>(),
+      stands: new Map<string, bigint | null>(),
     });
   }
 
@@ -204,41 +227,56 @@ export class World {
   }
 
   /** It takes a batch of a partition in, be that its own or no longer. */
-  take(process: Process, partition: number): void {
-    const name = `partition ${partition}`;
-    if (process.busy.has(name)) return;
-    process.busy.add(name);
-    void this.takeIn(process, partition).then(
-      () => process.busy.delete(name),
+  take(process: Process, topic: Taken, partition: number): void {
+    const place = `${topic}[${partition}]`;
+    if (process.busy.has(place)) return;
+    process.busy.add(place);
+    void this.takeIn(process, topic, partition, place).then(
+      () => process.busy.delete(place),
       (error: unknown) => {
-        process.busy.delete(name);
+        process.busy.delete(place);
         // It asks anew where the partition stands.
-        process.stands.delete(partition);
-        this.count(error instanceof Fenced ? 'intake: fenced' : 'intake: failed');
+        process.stands.delete(place);
+        this.fault(error instanceof Fenced ? 'intake: fenced' : 'intake: failed');
         if (!isExpected(error)) this.failures.push(`${process.name}: intake: ${String(error)}`);
       },
     );
   }
 
-  private async takeIn(process: Process, partition: number): Promise<void> {
-    if (!process.stands.has(partition)) {
-      await this.clockwork.at(process, 'asks where a partition stands');
-      const { cluster, group, topic } = place;
-      const stored = await this.stores.offsets.load(cluster, group, topic, [partition]);
-      process.stands.set(partition, stored.get(partition) ?? null);
+  private async takeIn(process: Process, topic: Taken, partition: number, place: string): Promise<void> {
+    if (!process.stands.has(place)) {
+      await this.clockwork.at(process, `asks where ${place} stands`);
+      const stored = await this.stores.offsets.load(group.cluster, group.group, topic, [partition]);
+      process.stands.set(place, stored.get(partition) ?? null);
     }
-    const expected = process.stands.get(partition) ?? null;
-    const all = this.log[partition] ?? [];
+    const expected = process.stands.get(place) ?? null;
+    const all = this.logs.get(topic)?.[partition] ?? [];
     const from = Number(expected ?? 0n);
     const records = all.slice(from, from + 1 + this.chance.upTo(6));
     if (records.length === 0) return;
-    const standing = { ...place, partition, expected };
-    await process.consumer.aboutRefunds(new Batch(standing, records, (next) => void process.stands.set(partition, next)));
+    const standing = { ...group, topic, partition, expected };
+    const batch = new Batch(standing, records, (next) => void process.stands.set(place, next));
+    if (topic === topics.refundCommands) await process.consumer.aboutRefunds(batch);
+    else await process.consumer.aboutDisputes(batch);
   }
 
   /** Commands over HTTP. */
   ask(process: Process, command: ReceivedCommand) {
     return process.commands.decide([command]);
+  }
+
+  askAboutDispute(process: Process, command: ReceivedDisputeCommand) {
+    return process.disputes.decide([command]);
+  }
+
+  /** What a commit has changed is judged at once. */
+  judged<T>(commit: () => Promise<T>): Promise<T> {
+    const before = new Map(this.stores.payments.all().map((payment) => [payment.key, payment]));
+    const answered = commit();
+    // Nothing in memory is waited for, so that here the commit is done, and nothing else is.
+    const held = this.stores.refunds.all().map(({ refund }) => refund);
+    this.failures.push(...judgeCommit(before, this.stores.payments.all(), held));
+    return answered;
   }
 
   /** Something comes back from the provider: a webhook is stored, whoever handles it. */
@@ -264,14 +302,14 @@ class SteppingBook extends Book {
     const { clockwork, chance, troubles, stores } = this.world;
     await clockwork.at(this.walker, 'commits');
     if (chance.isIn(troubles.conflict)) {
-      this.world.count('trouble: conflict');
+      this.world.fault('trouble: conflict');
       throw new Conflict('by chance');
     }
-    const answer = await stores.book.transact(want, decide);
+    const answer = await this.world.judged(() => stores.book.transact(want, decide));
     const isLost = chance.isIn(troubles.lostCommit);
     await clockwork.at(this.walker, 'has committed');
     if (isLost) {
-      this.world.count('trouble: lost commit');
+      this.world.fault('trouble: lost commit');
       throw new Unavailable('by chance, after the commit');
     }
     return answer;
@@ -337,8 +375,9 @@ function walked<P extends object>(world: World, walker: Walker, port: P, calls: 
   return own;
 }
 
-const fates: readonly Fate[] = ['answer_lost', 'call_lost', 'later', 'locked'];
-const disputeFates: readonly DisputeFate[] = ['answer_lost', 'call_lost', 'failed', 'done_and_failed', 'later', 'locked'];
+const fates: readonly Fate[] = ['answer_lost', 'call_lost', 'later', 'locked', 'parked'];
+const sendFates: readonly Fate[] = [...fates, 'failed', 'done_and_failed', 'answer_lost'];
+const disputeFates: readonly DisputeFate[] = ['answer_lost', 'call_lost', 'failed', 'done_and_failed', 'later', 'locked', 'parked'];
 const sends: ReadonlySet<string> = new Set(['send', 'upload', 'stage', 'submit', 'accept']);
 
 /** A provider whose calls take two steps, one on the way and one back, and may get lost on either. */
@@ -352,12 +391,15 @@ function stepping<P extends ScriptedProvider | ScriptedDisputes>(
   for (const name of calls) {
     const call = async (...given: unknown[]): Promise<unknown> => {
       await world.clockwork.at(walker, `calls ${provider.provider}, ${name}`);
+      const isAway = world.clockwork.ms < (world.awayUntil.get(provider.provider) ?? 0);
       const isOff = world.chance.isIn(world.troubles.call);
-      const fate = !isOff ? 'answered' : world.chance.one<Fate | DisputeFate>('disputes' in provider ? disputeFates : fates);
+      const possible = 'disputes' in provider ? disputeFates : name === 'send' ? sendFates : fates;
+      const fate = isAway ? 'call_lost' : !isOff ? 'answered' : world.chance.one<Fate | DisputeFate>(possible);
       const target = provider as ScriptedProvider;
       if (sends.has(name)) target.nextSends(fate as Fate);
       else target.nextReads(fate as Fate);
-      world.count(`${name}: ${fate}`);
+      if (fate === 'answered') world.count(`${name}: ${fate}`);
+      else world.fault(`${name}: ${fate}`);
       const answered = (provider[name] as (...args: unknown[]) => Promise<unknown>).apply(provider, given);
       await world.clockwork.at(walker, `hears from ${provider.provider}, ${name}`);
       return answered;
