@@ -102,16 +102,16 @@ class Teller {
     this.steps += 1;
     const { chance } = this;
     const what = chance.next();
-    if (what < 0.62) await this.goOn();
-    else if (what < 0.82) this.beginSomething();
-    else if (what < 0.88) this.client();
-    else if (what < 0.92) await this.time();
-    else if (what < 0.95) await this.mail();
-    else if (what < 0.962) this.bank();
-    else if (what < 0.972) this.die();
-    else if (what < 0.979) this.freezeOrThaw();
-    else if (what < 0.983) this.dashboard();
-    else if (what < 0.989) this.dispute();
+    if (what < 0.6) await this.goOn();
+    else if (what < 0.8) this.beginSomething();
+    else if (what < 0.86) this.client();
+    else if (what < 0.9) await this.time();
+    else if (what < 0.93) await this.mail();
+    else if (what < 0.942) this.bank();
+    else if (what < 0.95) this.die();
+    else if (what < 0.96) this.freezeOrThaw();
+    else if (what < 0.964) this.dashboard();
+    else if (what < 0.972) this.dispute();
     else if (what < 0.994) this.answer();
     else if (what < 0.997) this.onCall();
     else this.trouble();
@@ -245,7 +245,7 @@ class Teller {
     const { id } = chance.one(disputes);
     const ours = disputeId('default', 'stripe', id);
     const key = `d-${(this.keys += 1)}`;
-    const what = chance.one(['edits', 'files', 'Submit', 'Submit', 'Accept', 'LetPass', 'Sync', 'Acknowledge'] as const);
+    const what = chance.one(['edits', 'edits', 'files', 'Submit', 'Submit', 'Submit', ...rarely] as const);
     this.say(`desk: ${what} ${id} by ${key}`);
     if (what === 'edits' || what === 'files') {
       const door = this.someDoor();
@@ -311,11 +311,12 @@ class Teller {
   /** Something around us: a provider out of reach, clocks that jump. */
   private trouble(): void {
     const { world, chance, clockwork } = this;
-    const what = chance.one(['away', 'away for days', 'clock of the processes', 'clock of the database'] as const);
+    const days = chance.isIn(0.1) ? (['away for days'] as const) : [];
+    const what = chance.one([...days, 'away', 'clock of the processes', 'clock of the database'] as const);
     const provider = chance.one(['stripe', 'zamp']);
     this.say(`trouble: ${what}, ${provider}`);
     world.fault(`trouble: ${what}`);
-    if (what === 'away') world.awayUntil.set(provider, clockwork.ms + chance.upTo(3 * hour));
+    if (what === 'away') world.awayUntil.set(provider, clockwork.ms + chance.upTo(hour));
     else if (what === 'away for days') world.awayUntil.set(provider, clockwork.ms + 30 * hour);
     else if (what === 'clock of the processes') clockwork.skewMs = chance.one([-hour, 0, hour]);
     else world.stores.now = world.stores.later(chance.upTo(hour));
@@ -393,7 +394,8 @@ class Teller {
   }
 
   private freezeOrThaw(): void {
-    const victim = this.chance.one(this.processes);
+    const frozen = this.processes.filter(({ isFrozen }) => isFrozen);
+    const victim = this.chance.one(frozen.length > 0 && this.chance.isIn(0.6) ? frozen : this.processes);
     victim.isFrozen = !victim.isFrozen;
     if (victim.isFrozen) this.world.fault('process: frozen');
     else this.world.count('process: thawed');
@@ -441,6 +443,8 @@ class Teller {
       for (const process of this.processes) process.isDead = true;
       this.processes = this.processes.map(({ name }) => world.start(name.split('-')[0] ?? 'worker'));
     }
+    // What was asked for before comes first, or it would undo what follows.
+    while ((await this.clockwork.next()) !== null) this.steps += 1;
     await this.cleanUp();
     for (const provider of [world.stripe, world.zamp]) {
       provider.firstSays = 'succeeded';
@@ -448,6 +452,36 @@ class Teller {
     }
     this.watch();
     while (this.letters.length > 0) await this.mail(true);
+    await this.settle();
+    if (!this.chance.isIn(0.5)) return;
+    await this.findOut();
+    await this.settle();
+  }
+
+  /** What nobody can tell is found out by people, who look at the provider's books. */
+  private async findOut(): Promise<void> {
+    const { stores, stripe, zamp } = this.world;
+    const door = this.someDoor();
+    if (door === null) throw new Error('there is no door');
+    for (const { refund } of stores.refunds.where((each) => each.refund.attention === 'outcome_unknown')) {
+      const { refunds } = refund.provider === 'stripe' ? stripe : zamp;
+      const booked = refunds.findLast((each) => each.refundId === refund.id && each.attempt === refund.attempt);
+      const isPaid = booked?.says === 'succeeded';
+      const found = booked === undefined ? 'not_created' : isPaid ? 'succeeded' : 'failed';
+      const named = booked === undefined ? {} : { providerRefundId: booked.id };
+      this.say(`on call: ${refund.id} is ${found}`);
+      this.world.count(`on call: found out, ${found}`);
+      const key = `f-${(this.keys += 1)}`;
+      const body = { refundId: refund.id, outcome: found, reason: 'A look at the books', ...named } as RefundCommand;
+      const uuid = commandId('default', 'http', 'shop', key);
+      this.ask({ type: 'redress.ResolveRefund.v1', uuid, key, body, ...byShop }, () => undefined);
+    }
+    while ((await this.clockwork.next()) !== null) this.steps += 1;
+  }
+
+  /** Goes on until nothing has come to pass for longer than any sweep waits. */
+  private async settle(): Promise<void> {
+    const { world } = this;
     const until = this.clockwork.ms + 4 * day;
     // A sweep that sees all, and whatever follows from it.
     let quietMs = 0;
@@ -589,6 +623,7 @@ const rounds = [
   'carry',
 ] as const;
 
+const rarely = ['Accept', 'LetPass', 'Sync', 'Acknowledge'] as const;
 const disputeTypes = {
   Submit: 'redress.SubmitEvidence.v1',
   Accept: 'redress.AcceptDispute.v1',
