@@ -26,6 +26,8 @@ export interface Told {
   readonly id: string;
   readonly topic: string;
   readonly type: string;
+  /** The refund or dispute it is about. */
+  readonly subject: string;
   readonly payment: string | null;
   readonly sequence: bigint | null;
   /** Of outcomes: the command. */
@@ -40,7 +42,16 @@ export interface Kept {
   readonly providerRefundId: string | null;
   readonly provider: string;
   readonly payment: string;
+  /** `command`, or how else we came to know of it. */
+  readonly origin: string;
   readonly attention: string | null;
+}
+
+/** A dispute as the provider has it, and as we say. */
+export interface Case {
+  readonly id: string;
+  readonly says: string;
+  readonly ours: string | null;
 }
 
 export interface Story {
@@ -49,10 +60,11 @@ export interface Story {
   readonly captured: ReadonlyMap<string, bigint>;
   readonly told: readonly Told[];
   readonly refunds: readonly Kept[];
+  readonly disputes: readonly Case[];
 }
 
 /** What is wrong, in words; nothing where all is well. */
-export function judge({ deeds, books, captured, told, refunds }: Story): string[] {
+export function judge({ deeds, books, captured, told, refunds, disputes }: Story): string[] {
   const wrong: string[] = [];
   const standing = books.filter(({ stands }) => stands);
 
@@ -101,6 +113,15 @@ export function judge({ deeds, books, captured, told, refunds }: Story): string[
     const agrees = ours === undefined || ours.attention !== null || (agreeing[says] ?? []).includes(ours.status);
     if (!isHeardOf || !agrees)
       wrong.push(`${provider} says of ${id} that it is ${says}, and we say ${ours?.status ?? 'nothing'}`);
+  }
+  for (const { id, says, ours } of disputes) {
+    if (ours !== says) wrong.push(`the bank says of ${id} that it is ${says}, and we say ${ours ?? 'nothing'}`);
+  }
+  // The unknown is never written down as a failure.
+  const failed = new Set(books.flatMap(({ refundId, stands }) => (refundId === null || stands ? [] : [refundId])));
+  for (const { type, subject } of told) {
+    if (type === 'redress.refund.failed.v1' && kept.get(subject)?.origin === 'command' && !failed.has(subject))
+      wrong.push(`${subject} was told as failed, and nobody had said so`);
   }
   // Nothing is stuck in silence; what waits behind one that asks for a person, waits for that person as well.
   const asks = new Set(refunds.flatMap(({ payment, attention }) => (attention === null ? [] : [payment])));

@@ -39,13 +39,23 @@ describe('Judgement', () => {
   const outcome = {
     topic: 'o',
     type: 'redress.command.accepted.v1',
+    subject: 'c-1',
     payment: null,
     sequence: null,
     commandId: 'c-1',
     code: null,
   };
   const event = (id: string, sequence: bigint) => {
-    return { id, topic: 'e', type: 'redress.refund.requested.v1', payment: 'p', sequence, commandId: null, code: null };
+    return {
+      id,
+      topic: 'e',
+      type: 'redress.refund.requested.v1',
+      subject: 'rf_1',
+      payment: 'p',
+      sequence,
+      commandId: null,
+      code: null,
+    };
   };
   const moved = { provider: 'stripe', refundId: 'rf_1', payment: 'pi_1', amount: 60n, stands: true, says: 'succeeded' };
   const sound: Story = {
@@ -56,7 +66,18 @@ describe('Judgement', () => {
     books: [{ ...moved, id: 're_1' }],
     captured: new Map([['pi_1', 100n]]),
     told: [{ ...outcome, id: 'o-1' }, event('e-1', 1n), event('e-2', 2n)],
-    refunds: [{ id: 'rf_1', status: 'succeeded', providerRefundId: 're_1', provider: 'stripe', payment: 'p', attention: null }],
+    refunds: [
+      {
+        id: 'rf_1',
+        status: 'succeeded',
+        providerRefundId: 're_1',
+        provider: 'stripe',
+        payment: 'p',
+        origin: 'command',
+        attention: null,
+      },
+    ],
+    disputes: [{ id: 'du_1', says: 'won', ours: 'won' }],
   };
   const [refund] = sound.refunds;
 
@@ -88,6 +109,16 @@ describe('Judgement', () => {
         ],
       },
       'command c-1 has 2 outcomes',
+    ],
+    [
+      'a failure that nobody spoke of',
+      { told: [...sound.told, { ...event('e-3', 3n), type: 'redress.refund.failed.v1' }] },
+      'rf_1 was told as failed, and nobody had said so',
+    ],
+    [
+      'a dispute that nobody followed',
+      { disputes: [{ id: 'du_1', says: 'lost', ours: 'won' }] },
+      'du_1 that it is lost, and we say won',
     ],
     ['a refund that was promised and is not there', { refunds: [] }, 'rf_1 was taken on, and is not there'],
     ['what the provider denies', { books: [{ ...moved, id: 're_1', says: 'failed' }] }, 'says of re_1 that it is failed'],

@@ -364,9 +364,9 @@ class Teller {
     const { world } = this;
     const { stores, stripe, zamp } = world;
     const sealed = await stores.log.page(0n, Number.MAX_SAFE_INTEGER, {});
-    const told = sealed.map(({ id, topic, type, paymentKey: payment, sequence, data }) => {
+    const told = sealed.map(({ id, topic, type, subject, paymentKey: payment, sequence, data }) => {
       const { commandId: command = null, code = null } = JSON.parse(data) as { commandId?: string; code?: string };
-      return { id, topic, type, payment, sequence, commandId: command, code };
+      return { id, topic, type, subject, payment, sequence, commandId: command, code };
     });
     const books = [stripe, zamp].flatMap(({ provider, refunds }) =>
       refunds.map(({ id, refundId, payment, amount, says }) => {
@@ -374,18 +374,21 @@ class Teller {
       }),
     );
     const refunds = stores.refunds.all().map(({ refund }) => {
-      const { id, status, providerRefundId, provider, paymentKey: payment, attention } = refund;
+      const { id, status, providerRefundId, provider, paymentKey: payment, origin, attention } = refund;
       world.count(`refund: ${status}`);
       if (attention !== null) world.count(`attention: ${attention}`);
-      return { id, status, providerRefundId, provider, payment, attention };
+      return { id, status, providerRefundId, provider, payment, origin, attention };
     });
     for (const { stage, status } of stores.disputes.disputes.all()) world.count(`dispute: ${stage} ${status}`);
     for (const { kind, state } of stores.operations.all()) world.count(`operation: ${kind} ${state}`);
     const unread = world.log.flatMap((records, partition) =>
       (this.consumed(partition) ?? 0n) < BigInt(records.length) ? [`partition ${partition} was not read to its end`] : [],
     );
-    const story: Story = { deeds: this.deeds, books, captured: this.captured, told, refunds };
-    return [...judge(story), ...unread];
+    const ours = new Map(stores.disputes.disputes.all().map((each) => [each.providerDisputeId, each.status]));
+    const disputes = world.bank.disputes.map(({ id, status: says }) => ({ id, says, ours: ours.get(id) ?? null }));
+    const buried = stores.deadLetters.all().map(({ code, detail }) => `a command stands in the dead letters: ${code} ${detail}`);
+    const story: Story = { deeds: this.deeds, books, captured: this.captured, told, refunds, disputes };
+    return [...judge(story), ...unread, ...buried];
   }
 }
 
