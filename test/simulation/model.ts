@@ -29,6 +29,8 @@ export interface Told {
   readonly id: string;
   readonly topic: string;
   readonly type: string;
+  /** The refund or dispute it is about. */
+  readonly subject: string;
   readonly payment: string | null;
   readonly sequence: bigint | null;
   /** Of outcomes: the command. */
@@ -45,6 +47,8 @@ export interface Kept {
   readonly providerRefundId: string | null;
   readonly provider: string;
   readonly payment: string;
+  /** `command`, or how else we came to know of it. */
+  readonly origin: string;
   readonly attention: string | null;
 }
 
@@ -174,6 +178,12 @@ export function judge(story: Story): string[] {
     const agrees = ours === undefined || ours.attention !== null || (agreeing[says] ?? []).includes(ours.status);
     if (!isHeardOf || !agrees)
       wrong.push(`${provider} says of ${id} that it is ${says}, and we say ${ours?.status ?? 'nothing'}`);
+  }
+  // The unknown is never written down as a failure.
+  const failed = new Set(books.flatMap(({ refundId, stands }) => (refundId === null || stands ? [] : [refundId])));
+  for (const { type, subject } of told) {
+    if (type === 'redress.refund.failed.v1' && kept.get(subject)?.origin === 'command' && !failed.has(subject))
+      wrong.push(`${subject} was told as failed, and nobody had said so`);
   }
   // Nothing is stuck in silence; what waits behind one that asks for a person, waits for that person as well.
   const asks = new Set(refunds.flatMap(({ payment, attention }) => (attention === null ? [] : [payment])));

@@ -252,7 +252,15 @@ class Teller {
       if (door === null) return;
       const order = { account: 'default', provider: 'stripe', disputeId: ours, source: 'ann', key, isOwnKey: true, seen: null };
       const bytes = Buffer.from(key);
-      const file = { place: 'receipt', name: key, type: 'application/pdf', size: bytes.length, pages: 1, digest: key, bytes } as const;
+      const file = {
+        place: 'receipt',
+        name: key,
+        type: 'application/pdf',
+        size: bytes.length,
+        pages: 1,
+        digest: key,
+        bytes,
+      } as const;
       const done = what === 'files' ? door.desk.addFile(file, order) : door.desk.edit({ uncategorizedText: key }, order);
       return void done.then(
         (answer) => this.world.count(`desk: ${what}, ${answer.kind}`),
@@ -448,7 +456,8 @@ class Teller {
     await this.cleanUp();
     for (const provider of [world.stripe, world.zamp]) {
       provider.firstSays = 'succeeded';
-      for (const { id, says } of provider.refunds) if (says === 'pending' || says === 'requires_action') provider.bankSays(id, 'succeeded');
+      for (const { id, says } of provider.refunds)
+        if (says === 'pending' || says === 'requires_action') provider.bankSays(id, 'succeeded');
     }
     this.watch();
     while (this.letters.length > 0) await this.mail(true);
@@ -551,9 +560,9 @@ class Teller {
     const { world } = this;
     const { stores, stripe, zamp } = world;
     const sealed = await stores.log.page(0n, Number.MAX_SAFE_INTEGER, {});
-    const told = sealed.map(({ id, topic, type, paymentKey: payment, sequence, data }) => {
+    const told = sealed.map(({ id, topic, type, subject, paymentKey: payment, sequence, data }) => {
       const { commandId: command = null, code = null, refund = null } = JSON.parse(data) as Data;
-      return { id, topic, type, payment, sequence, commandId: command, code, refund };
+      return { id, topic, type, subject, payment, sequence, commandId: command, code, refund };
     });
     const books = [stripe, zamp].flatMap(({ provider, refunds }) =>
       refunds.map(({ id, refundId, payment, amount, says }) => {
@@ -561,10 +570,10 @@ class Teller {
       }),
     );
     const refunds = stores.refunds.all().map(({ refund }) => {
-      const { id, status, providerRefundId, provider, paymentKey: payment, attention } = refund;
+      const { id, status, providerRefundId, provider, paymentKey: payment, origin, attention } = refund;
       world.count(`refund: ${status}`);
       if (attention !== null) world.count(`attention: ${attention}`);
-      return { id, status, providerRefundId, provider, payment, attention };
+      return { id, status, providerRefundId, provider, payment, origin, attention };
     });
     for (const { stage, status } of stores.disputes.disputes.all()) world.count(`dispute: ${stage} ${status}`);
     for (const { kind, state } of stores.operations.all()) world.count(`operation: ${kind} ${state}`);
@@ -584,11 +593,17 @@ class Teller {
       if (attention !== null) world.count(`dispute attention: ${attention}`);
       return { id: providerDisputeId, stage, status, attention, decision: decision?.state ?? null };
     });
-    const lettersOut = relayed.filter((topic) => topic.endsWith('.dlq')).flatMap((topic) =>
-      world.kafka.committed(topic).flatMap((records) =>
-        records.map(({ headers }) => ['topic', 'partition', 'offset'].map((each) => String(headers[`redress_${each}`])).join()),
-      ),
-    );
+    const lettersOut = relayed
+      .filter((topic) => topic.endsWith('.dlq'))
+      .flatMap((topic) =>
+        world.kafka
+          .committed(topic)
+          .flatMap((records) =>
+            records.map(({ headers }) =>
+              ['topic', 'partition', 'offset'].map((each) => String(headers[`redress_${each}`])).join(),
+            ),
+          ),
+      );
     const { policy } = world;
     const story: Story = {
       deeds: this.deeds,

@@ -72,7 +72,9 @@ export interface Process extends Walker {
   readonly desk: EvidenceDesk;
   readonly upkeep: Upkeep;
   readonly consumer: CommandsConsumer;
-  readonly rounds: Readonly<Record<'operations' | 'renew' | 'deliveries' | 'deadlines' | 'seal' | 'sweeps', () => Promise<number>>>;
+  readonly rounds: Readonly<
+    Record<'operations' | 'renew' | 'deliveries' | 'deadlines' | 'seal' | 'sweeps', () => Promise<number>>
+  >;
   readonly carriers: ReadonlyMap<string, TopicCarrier>;
   /** Rounds under way. */
   readonly busy: Set<string>;
@@ -377,7 +379,15 @@ function walked<P extends object>(world: World, walker: Walker, port: P, calls: 
 
 const fates: readonly Fate[] = ['answer_lost', 'call_lost', 'later', 'locked', 'parked'];
 const sendFates: readonly Fate[] = [...fates, 'failed', 'done_and_failed', 'answer_lost'];
-const disputeFates: readonly DisputeFate[] = ['answer_lost', 'call_lost', 'failed', 'done_and_failed', 'later', 'locked', 'parked'];
+const disputeFates: readonly DisputeFate[] = [
+  'answer_lost',
+  'call_lost',
+  'failed',
+  'done_and_failed',
+  'later',
+  'locked',
+  'parked',
+];
 const sends: ReadonlySet<string> = new Set(['send', 'upload', 'stage', 'submit', 'accept']);
 
 /** A provider whose calls take two steps, one on the way and one back, and may get lost on either. */
