@@ -26,9 +26,9 @@ const refundStatuses = [
   ...['succeeded', 'failed', 'canceled', 'rejected', 'reversed'],
 ];
 const disputeStatuses = ['needs_response', 'under_review', 'won', 'lost'];
-export const pairs: readonly string[] = faults.flatMap((fault) =>
-  [...refundStatuses, ...disputeStatuses.map((each) => `dispute ${each}`)].map((status) => `${fault} x ${status}`),
-);
+export const statuses: readonly string[] = [...refundStatuses, ...disputeStatuses.map((each) => `dispute ${each}`)];
+const pairs = faults.flatMap((fault) => statuses.map((status) => `${fault} x ${status}`));
+export const isPair = (what: string): boolean => what.includes(' x ');
 
 const moments: readonly string[] = [
   ...['send', 'read', 'readPayment', 'listRefunds', 'readDispute', 'listDisputes'].map((call) => `${call}: answered`),

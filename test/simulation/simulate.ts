@@ -6,8 +6,8 @@ import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { addTo, missing } from './coverage.js';
-import { tell } from './story.js';
+import { addTo, faults, isPair, missing, statuses } from './coverage.js';
+import { simulate, tell, type Told } from './story.js';
 
 interface Report {
   readonly seeds: number;
@@ -55,23 +55,24 @@ async function tellOne(seed: number): Promise<void> {
 async function tellShare(of: string): Promise<void> {
   const [at = 0, all = 1] = of.split('/').map(Number);
   const latest = values.minutes === undefined ? Infinity : performance.now() + wholeNumber(values.minutes) * 60_000;
-  let [told, walked, sinceReport] = [0, 0, 0];
+  let [told, walked] = [0, 0];
   const met = new Map<string, number>();
   const report = (failed: Report['failed']) => {
     process.send?.({ seeds: told, steps: walked, met: [...met], failed } satisfies Report);
-    [told, walked, sinceReport] = [0, 0, 0];
+    [told, walked] = [0, 0];
     met.clear();
   };
-  for (let seed = from + at; seed < from + seeds && performance.now() < latest; seed += all) {
-    const { lines, wrong, steps: went, met: more } = await tell(seed, steps);
+  const ours = function* () {
+    for (let seed = from + at; seed < from + seeds && performance.now() < latest; seed += all) yield seed;
+  };
+  const onTold = (one: Told) => {
     told += 1;
-    walked += went;
-    sinceReport += 1;
-    addTo(met, more);
-    if (wrong.length > 0) return report({ seed, wrong, lines: lines.slice(-80) });
-    if (sinceReport >= 25) report(null);
-  }
-  report(null);
+    walked += one.steps;
+    addTo(met, one.met);
+    if (told >= 25) report(null);
+  };
+  const found = await simulate(ours(), { steps, onTold });
+  report(found === null ? null : { seed: found.seed, wrong: found.why, lines: found.story });
 }
 
 async function tellAll(): Promise<void> {
@@ -119,12 +120,23 @@ async function tellAll(): Promise<void> {
     console.log(`\nSeed ${wrong.seed} is wrong:\n- ${wrong.wrong.join('\n- ')}`);
     console.log(`Tell it again: npm run simulate -- --seed ${wrong.seed} --steps ${steps}`);
   }
-  for (const [what, count] of [...met].toSorted(([a], [b]) => (a < b ? -1 : 1)))
-    console.log(`${String(count).padStart(9)}  ${what}`);
+  const counted = [...met].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  for (const [what, count] of counted) if (!isPair(what)) console.log(`${String(count).padStart(9)}  ${what}`);
+  printPairs(met);
   const unmet = told >= 1_000 ? missing(met) : [];
   if (unmet.length > 0) console.log(`\nNever met: ${unmet.join(', ')}`);
   console.log(figures());
   const isBroken = wrong === null && codes.some((code) => code !== 0);
   if (isBroken) console.log('a process ended before its stories were told');
   process.exitCode = wrong === null && !isBroken && unmet.length === 0 && told > 0 ? 0 : 1;
+}
+
+/** How often each fault met each status: a line per fault, a column per status. */
+function printPairs(met: ReadonlyMap<string, number>): void {
+  statuses.forEach((status, index) => console.log(`${' '.repeat(36)}${String(index + 1).padStart(7)}  ${status}`));
+  console.log(`${'fault'.padEnd(36)}${statuses.map((_, index) => String(index + 1).padStart(7)).join('')}`);
+  for (const fault of faults) {
+    const counts = statuses.map((status) => String(met.get(`${fault} x ${status}`) ?? 0).padStart(7));
+    console.log(`${fault.padEnd(36)}${counts.join('')}`);
+  }
 }

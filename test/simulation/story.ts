@@ -41,6 +41,25 @@ interface Letter {
   readonly notice: Notice;
 }
 
+export interface Found {
+  readonly seed: number;
+  readonly story: readonly string[];
+  readonly why: readonly string[];
+}
+
+/** Tells a story for each seed, one after the other; the first that is wrong, or null. */
+export async function simulate(
+  seeds: Iterable<number>,
+  { steps, onTold }: { readonly steps?: number; readonly onTold?: (told: Told) => void } = {},
+): Promise<Found | null> {
+  for (const seed of seeds) {
+    const told = await tell(seed, steps);
+    onTold?.(told);
+    if (told.wrong.length > 0) return { seed, story: told.lines, why: told.wrong };
+  }
+  return null;
+}
+
 /** Tells the story of a seed, and judges it. */
 export async function tell(seed: number, steps = 900): Promise<Told> {
   const clockwork = new Clockwork(new Chance(seed));
