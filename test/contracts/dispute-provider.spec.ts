@@ -122,9 +122,9 @@ async function scripted(): Promise<DisputeBench> {
     },
     setStatus: async (id, word) => provider.becomes(id, 'unknown', word),
     books: async (id) => {
-      const { answers, staged, closes } = provider.booked(id);
+      const { answers, staged, closedAt } = provider.booked(id);
       const shown = answers.map(({ content, files }) => ({ text: content.uncategorizedText ?? null, digests: digests(files) }));
-      return { answers: shown, staged, closes };
+      return { answers: shown, staged, closes: closedAt.length };
     },
     uploads: async () => provider.files.map(({ bytes }) => digestOf(bytes)),
     close: async () => undefined,

@@ -51,9 +51,10 @@ export interface BookedDispute {
   dueBy: Date | null;
   refundable: boolean;
   held: HeldEvidence;
-  /** How often evidence was put here without being submitted, and how often the dispute was given up. */
+  /** How often evidence was put here without being submitted. */
   staged: number;
-  closes: number;
+  /** The stages in which it was given up through us. */
+  readonly closedAt: DisputeStage[];
   readonly answers: BookedAnswer[];
   readonly movements: Movement[];
 }
@@ -123,7 +124,7 @@ export class ScriptedDisputes extends DisputeProvider {
       refundable: more.refundable ?? stage === 'inquiry',
       held: { content: {}, files: [] },
       staged: 0,
-      closes: 0,
+      closedAt: [],
       answers: [],
       movements: [],
     };
@@ -273,7 +274,7 @@ export class ScriptedDisputes extends DisputeProvider {
     return this.afterALook('accept', { providerDisputeId, stage }, null, key, call, (dispute) => {
       // An inquiry cannot be accepted: it is answered, or the payment refunded.
       if (dispute.status !== 'needs_response' || dispute.stage === 'inquiry') return refused('dispute_not_open');
-      dispute.closes += 1;
+      dispute.closedAt.push(dispute.stage);
       this.becomes(dispute.id, 'lost');
       return done;
     });
@@ -420,7 +421,7 @@ function trace(scripted: DisputeFate | undefined, what: string, call: CallContex
 }
 
 function reportOf(dispute: BookedDispute, at: Date): DisputeReport {
-  const { id, answers, held: _held, staged: _staged, closes: _closes, movements, ...shown } = dispute;
+  const { id, answers, held: _held, staged: _staged, closedAt: _closedAt, movements, ...shown } = dispute;
   return {
     ...shown,
     providerDisputeId: id,

@@ -59,6 +59,8 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
     readonly of: string;
     readonly key: string | null;
   }[] = [];
+  /** Refunds of ours that the books refused to make, once per try. */
+  readonly refusals: string[] = [];
   /** The time in which refunds are made. */
   now: () => Date = () => new Date(0);
   /** The disputes of a payment, where there is somebody who knows. */
@@ -228,6 +230,7 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
         report = found(refund, at).report;
       }
     }
+    if (report.refusal !== null) this.refusals.push(order.refundId);
     this.answers.set(key, report);
     return report;
   }

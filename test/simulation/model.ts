@@ -59,10 +59,11 @@ export interface Case {
   readonly status: string;
   /** The stages of the answers that came through us. */
   readonly answeredAt: readonly string[];
-  readonly givenUp: number;
+  /** The stages in which it was given up through us. */
+  readonly givenUpAt: readonly string[];
 }
 
-export interface KeptCase extends Omit<Case, 'answeredAt' | 'givenUp'> {
+export interface KeptCase extends Omit<Case, 'answeredAt' | 'givenUpAt'> {
   readonly attention: string | null;
   /** How far what we decided has come; null where nothing is decided. */
   readonly decision: string | null;
@@ -87,6 +88,8 @@ export interface Partition {
 export interface Story {
   readonly deeds: readonly Deed[];
   readonly books: readonly BookedMoney[];
+  /** The refunds of ours that the providers refused to make, or that somebody looked for in their books and did not find. */
+  readonly unmade: ReadonlySet<string>;
   readonly captured: ReadonlyMap<string, bigint>;
   readonly told: readonly Told[];
   readonly refunds: readonly Kept[];
@@ -182,7 +185,7 @@ export function judge(story: Story): string[] {
   // The unknown is never written down as a failure.
   const failed = new Set(books.flatMap(({ refundId, stands }) => (refundId === null || stands ? [] : [refundId])));
   for (const { type, subject } of told) {
-    if (type === 'redress.refund.failed.v1' && kept.get(subject)?.origin === 'command' && !failed.has(subject))
+    if (type === 'redress.refund.failed.v1' && kept.get(subject)?.origin === 'command' && !failed.has(subject) && !story.unmade.has(subject))
       wrong.push(`${subject} was told as failed, and nobody had said so`);
   }
   // Nothing is stuck in silence; what waits behind one that asks for a person, waits for that person as well.
@@ -198,9 +201,9 @@ function judgeDisputes({ cases, keptCases, deeds, hasPolicy }: Story): string[] 
   const wrong: string[] = [];
   const asked = new Set(deeds.map(({ answers }) => answers));
   const kept = new Map(keptCases.map((each) => [each.id, each]));
-  for (const { id, stage, status, answeredAt, givenUp } of cases) {
-    if (new Set(answeredAt).size !== answeredAt.length || givenUp > 1) wrong.push(`${id} was answered twice`);
-    if (answeredAt.length + givenUp > 0 && !asked.has(id) && !hasPolicy) wrong.push(`nobody asked to answer ${id}`);
+  for (const { id, stage, status, answeredAt, givenUpAt } of cases) {
+    if ([answeredAt, givenUpAt].some((stages) => new Set(stages).size !== stages.length)) wrong.push(`${id} was answered twice`);
+    if (answeredAt.length + givenUpAt.length > 0 && !asked.has(id) && !hasPolicy) wrong.push(`nobody asked to answer ${id}`);
     const ours = kept.get(id);
     if (ours?.stage !== stage || ours.status !== status)
       wrong.push(`the bank says of ${id} that it is ${stage}, ${status}, and we say ${ours?.stage}, ${ours?.status}`);

@@ -78,6 +78,7 @@ describe('Judgement', () => {
       { commandId: 'c-2', refundId: null, answers: 'du_1', door: 'http', did: 'ok' },
     ],
     books: [{ ...moved, id: 're_1' }],
+    unmade: new Set(),
     captured: new Map([['pi_1', 100n]]),
     told: [{ ...outcome, id: 'o-1' }, event('e-1', 1n), event('e-2', 2n)],
     refunds: [
@@ -95,7 +96,7 @@ describe('Judgement', () => {
       { topic: 'o', ids: ['o-1'] },
       { topic: 'e', ids: ['e-1', 'e-2', 'e-1'] },
     ],
-    cases: [{ id: 'du_1', stage: 'chargeback', status: 'under_review', answeredAt: ['chargeback'], givenUp: 0 }],
+    cases: [{ id: 'du_1', stage: 'chargeback', status: 'under_review', answeredAt: ['chargeback'], givenUpAt: [] }],
     keptCases: [{ id: 'du_1', stage: 'chargeback', status: 'under_review', attention: null, decision: 'done' }],
     hasPolicy: false,
     senseless: 1,

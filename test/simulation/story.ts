@@ -80,6 +80,7 @@ class Teller {
   private readonly captured = new Map<string, bigint>();
   private readonly letters: Letter[] = [];
   private readonly seen = new Map<string, string>();
+  private readonly notThere = new Set<string>();
   private processes: Process[] = [];
   private keys = 0;
   private letterCount = 0;
@@ -470,8 +471,11 @@ class Teller {
       for (const process of this.processes) process.isDead = true;
       this.processes = this.processes.map(({ name }) => world.start(name.split('-')[0] ?? 'worker'));
     }
-    // What was asked for before comes first, or it would undo what follows.
-    while ((await this.clockwork.next()) !== null) this.steps += 1;
+    // What was asked for before comes first, tries that wait for their moment too, or it would undo what follows.
+    for (const waits of [0, minute]) {
+      await world.pass(waits);
+      while ((await this.clockwork.next()) !== null) this.steps += 1;
+    }
     await this.cleanUp();
     for (const provider of [world.stripe, world.zamp]) {
       provider.firstSays = 'succeeded';
@@ -496,6 +500,7 @@ class Teller {
       const booked = refunds.findLast((each) => each.refundId === refund.id && each.attempt === refund.attempt);
       const isPaid = booked?.says === 'succeeded';
       const found = booked === undefined ? 'not_created' : isPaid ? 'succeeded' : 'failed';
+      if (booked === undefined) this.notThere.add(refund.id);
       const named = booked === undefined ? {} : { providerRefundId: booked.id };
       this.say(`on call: ${refund.id} is ${found}`);
       this.world.count(`on call: found out, ${found}`);
@@ -603,9 +608,9 @@ class Teller {
         ids: records.flatMap(({ headers }) => (headers['ce_id'] === undefined ? [] : [String(headers['ce_id'])])),
       })),
     );
-    const cases = world.bank.disputes.map(({ id, stage, status, answers, closes }) => {
+    const cases = world.bank.disputes.map(({ id, stage, status, answers, closedAt }) => {
       const ours = answers.filter(({ key }) => key !== null);
-      return { id, stage, status, answeredAt: ours.map((each) => each.stage), givenUp: closes };
+      return { id, stage, status, answeredAt: ours.map((each) => each.stage), givenUpAt: closedAt };
     });
     const keptCases = stores.disputes.disputes.all().map(({ providerDisputeId, stage, status, attention, decision }) => {
       if (decision !== null) world.count(`decision: ${decision.kind} ${decision.state}`);
@@ -627,6 +632,7 @@ class Teller {
     const story: Story = {
       deeds: this.deeds,
       books,
+      unmade: new Set([...stripe.refusals, ...zamp.refusals, ...this.notThere]),
       captured: this.captured,
       told,
       refunds,

@@ -409,7 +409,7 @@ describe('Giving a dispute up', () => {
     redress.bank.nextSends('answer_lost');
     expect(await redress.decideOn('redress.AcceptDispute.v1', { disputeId: dispute.id, confirm: true })).toBeNull();
     await redress.workFor(2 * minute);
-    expect(booked.closes).toBe(1);
+    expect(booked.closedAt).toEqual(['chargeback']);
     expect(redress.dispute(booked.id)).toMatchObject({ status: 'lost', decision: { kind: 'accept', state: 'done' } });
     expect(redress.toldOf(dispute.id)).toEqual(['opened', 'funds_withdrawn', 'accepted', 'lost']);
   });
@@ -473,7 +473,7 @@ describe('A deadline', () => {
     const { booked, dispute } = await opened();
     await redress.write(dispute.id, { uncategorizedText: 'The parcel came.' });
     await redress.workFor(7 * day + hour, 200);
-    expect(booked).toMatchObject({ closes: 1, status: 'lost' });
+    expect(booked).toMatchObject({ closedAt: ['chargeback'], status: 'lost' });
     expect(redress.dispute(booked.id).decision).toMatchObject({ kind: 'accept', by: 'policy' });
   });
 });
@@ -616,7 +616,7 @@ describe('What never left us', () => {
     redress.bank.lose(booked.id);
     await redress.hearOf(booked);
     await redress.workFor(hour, 60);
-    expect([booked.closes, redress.toldOf(dispute.id).includes('accepted')]).toEqual([0, false]);
+    expect([booked.closedAt, redress.toldOf(dispute.id).includes('accepted')]).toEqual([[], false]);
   });
   it('asks for nobody when the dispute is won without it', async () => {
     const { booked, dispute } = await opened();

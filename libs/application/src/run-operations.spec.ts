@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Book } from '#application/book';
-import { Unavailable } from '#application/errors';
+import { Conflict, Unavailable } from '#application/errors';
 import { OperationQueue, pacing } from '#application/operations';
 import { RefundProvider } from '#domain/ports/refund-provider';
 import { RedressInMemory, type Outside } from '../../../test/fakes/redress-in-memory.js';
@@ -113,6 +113,25 @@ describe('A send', () => {
     expect(sends()).toBe(1);
     expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: 're_1', attention: null });
     expect(redress.open()).toEqual([]);
+  });
+
+  it('that became a search is left to it when the rest of its round has to begin again', async () => {
+    redress.provider.nextSends('answer_lost');
+    const id = await redress.refund('pi_1', 100);
+    await redress.work();
+    redress.pass(30 * hour);
+    let isFirst = true;
+    const book = new Between(redress.stores.book, async (act) => {
+      const done = await act();
+      if (!isFirst) return done;
+      isFirst = false;
+      throw new Conflict('the transaction after it was in the way of another');
+    });
+    await redress.round(redress.process({ book }).operations);
+    await redress.work();
+    expect(redress.failures).toEqual([]);
+    expect(redress.of(id)).toMatchObject({ status: 'succeeded', providerRefundId: 're_1', attention: null });
+    expect(redress.provider.calls.filter(({ what }) => what === 'send')).toHaveLength(1);
   });
 
   it('is made anew once its key is over and several complete lists, some time apart, do not show it', async () => {

@@ -185,6 +185,8 @@ export class RunOperations {
   private beginSend(set: WorkingSet, claimed: Operation): Claimed | null {
     const operation = set.operation(claimed.id);
     if (operation === undefined || operation.state !== 'open' || operation.fence !== claimed.fence) return null;
+    // A round that begins again has made a search of it before.
+    if (operation.kind !== claimed.kind) return null;
     const cause = { causationId: operation.id };
     const before = set.kept(operation.target).refund;
     const sendable = before.status === 'approved' || before.status === 'submitted' || before.status === 'outcome_unknown';
