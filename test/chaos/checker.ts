@@ -98,7 +98,7 @@ function captured({ books, database }: Evidence): Finding[] {
     const decided = sum(refunds.filter((refund) => stands(refund) && askedBy(refund) !== null));
     if (decided > amount) tell(`${paymentId} captured ${amount}, and we refunded ${decided}`);
     const payment = ours.get(`${provider} ${paymentId}`);
-    if (payment === undefined || !payment.settled) continue;
+    if (payment === undefined || !payment.read) continue;
     const refunded = sum(refunds.filter(stands));
     if (payment.captured !== amount) tell(`${paymentId} captured ${amount}, and our book says ${payment.captured}`);
     // What is still held for a person shows as reserved, and its refund as open.
@@ -124,6 +124,9 @@ function outcomes({ history, database, topics }: Evidence): Finding[] {
     const isTaken = actions.some(({ end, otherBody }) => end === 'ok' && !otherBody);
     if (door === 'kafka') {
       const count = byCommandId.get(key)?.length ?? 0;
+      const isReused = actions.some(({ end, otherBody }) => end === 'ok' && otherBody);
+      if (isReused && !told.some(({ commandId, code }) => commandId === key && code === 'idempotency_key_reused'))
+        tell(`the command ${key} came again with another body, and nobody was told`);
       if (count > 1 || (isTaken && count === 0)) tell(`the command ${key} has ${count} outcomes`);
       continue;
     }

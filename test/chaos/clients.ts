@@ -5,6 +5,7 @@
 import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel, type Producer } from 'kafkajs';
+import { mendKafkaJs } from '#messaging/kafkajs-mends';
 import type { Action } from './evidence.js';
 import type { Rig } from './rig.js';
 import type { Seeded } from './seeded.js';
@@ -109,9 +110,10 @@ export class Clients {
 
   private async otherBody(): Promise<void> {
     // Only where the first one is known to stand: else this one might be the first.
-    const taken = this.commands.filter(({ key, door }) =>
-      this.history.some((action) => action.key === key && action.door === door && action.end === 'ok' && door === 'http'),
+    const known = new Set(
+      this.history.flatMap(({ door, key, end, otherBody }) => (end === 'ok' && !otherBody ? `${door} ${key}` : [])),
     );
+    const taken = this.commands.filter(({ door, key }) => known.has(`${door} ${key}`));
     if (taken.length === 0) return;
     this.count('keys used with another body');
     await this.send({ ...this.seeded.oneOf(taken.slice(-100)), amount: 7 }, true);
@@ -177,6 +179,7 @@ export class Clients {
   }
 
   private async connected(): Promise<Producer> {
+    mendKafkaJs(); // Else its idle connections take a core that the rig needs.
     const brokers = this.rig.ways.kafka.map(({ port }) => `127.0.0.1:${port}`);
     const kafka = new Kafka({
       brokers,

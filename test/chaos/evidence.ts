@@ -60,7 +60,8 @@ export interface Evidence {
     readonly payments: readonly {
       readonly provider: string;
       readonly name: string;
-      readonly settled: boolean;
+      /** Whether the provider was ever asked about it: what nobody wants to refund need not be. */
+      readonly read: boolean;
       readonly captured: number;
       readonly reserved: number;
       readonly refunded: number;

@@ -44,7 +44,7 @@ async function readDatabase(url: string): Promise<Evidence['database']> {
          from refund r order by r.ordinal`,
       ),
       payments: await all<Database['payments'][number]>(
-        `select provider, name, settled, captured::float8 as captured, reserved::float8 as reserved, refunded::float8 as refunded from payment`,
+        `select provider, name, read_at is not null as read, captured::float8 as captured, reserved::float8 as reserved, refunded::float8 as refunded from payment`,
       ),
       disputes: await all<Database['disputes'][number]>(
         'select provider_dispute_id as id, provider_status, attention from dispute order by ordinal',
