@@ -2,15 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { describeWithKafka } from '../environment.js';
 import { kinds } from './nemesis.js';
 import { type Report, story, tell } from './story.js';
+import { describeWithThreeBrokers } from './three-brokers.js';
 
 /* Two minutes of what `npm run chaos` does for as long as one likes: every kind of fault at least once. */
 
 jest.setTimeout(60_000);
 
-describeWithKafka('Two minutes under every fault', () => {
+describeWithThreeBrokers('Two minutes under every fault', () => {
   let report: Report;
   const folder = mkdtempSync(join(tmpdir(), 'redress-chaos-report-'));
 

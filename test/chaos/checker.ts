@@ -118,6 +118,9 @@ function outcomes({ history, database, topics }: Evidence): Finding[] {
     // Another body under a known key has a refusal of its own, and is no second word on the first.
     ({ type, code }) => /\.(accepted|rejected)\.v1$/.test(type) && code !== 'idempotency_key_reused',
   );
+  const letters = new Set((topics['refunds.commands.v1.dlq'] ?? []).map((letter) => letter.key));
+  for (const { what, key, end } of history)
+    if (what === 'poison' && end === 'ok' && !letters.has(key)) tell(`the unreadable record ${key} is no dead letter`);
   const byCommandId = Map.groupBy(decided, ({ commandId }) => commandId ?? '');
   for (const [command, actions] of byCommand(history, 'refund')) {
     const [door = '', key = ''] = command.split(' ');

@@ -4,7 +4,7 @@
  */
 import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Kafka, logLevel, type Producer } from 'kafkajs';
+import { Kafka, logLevel, type Message, type Producer } from 'kafkajs';
 import { mendKafkaJs } from '#messaging/kafkajs-mends';
 import type { Action } from './evidence.js';
 import type { Rig } from './rig.js';
@@ -61,6 +61,7 @@ export class Clients {
   private async act(): Promise<void> {
     const { seeded } = this;
     const dice = seeded.next();
+    if (dice < 0.01) return this.poison();
     if (dice < 0.62) return this.command();
     if (dice < 0.76) return this.repeat();
     if (dice < 0.8) return this.otherBody();
@@ -119,6 +120,31 @@ export class Clients {
     await this.send({ ...this.seeded.oneOf(taken.slice(-100)), amount: 7 }, true);
   }
 
+  /** A record that nobody can read, among those that can be: its payment's commands share its partition. */
+  private async poison(): Promise<void> {
+    const { provider, paymentId } = this.seeded.oneOf(this.hot);
+    const key = `${this.seed}-p${this.made++}`;
+    const action: Action = {
+      at: Date.now(),
+      door: 'kafka',
+      what: 'poison',
+      key,
+      provider,
+      paymentId,
+      amount: 0,
+      otherBody: false,
+      end: 'open',
+    };
+    this.note(action);
+    const sent = this.produce({ key, value: '{"provider": "stripe", "paymentId"', headers: headersOf(key) });
+    action.end = await sent.then(
+      () => 'ok' as const,
+      () => 'unknown' as const,
+    );
+    this.count(`poison records ${action.end} (F7)`);
+    this.note(action);
+  }
+
   private async send(command: Command, otherBody: boolean): Promise<Action['end']> {
     const { door, key, provider, paymentId, amount } = command;
     const action: Action = { at: Date.now(), door, what: 'refund', key, provider, paymentId, amount, otherBody, end: 'open' };
@@ -147,28 +173,15 @@ export class Clients {
     return action.end;
   }
 
-  private async overKafka({ key, paymentId }: Command, body: object): Promise<void> {
+  private overKafka({ key, paymentId }: Command, body: object): Promise<void> {
+    return this.produce({ key: paymentId, value: JSON.stringify(body), headers: headersOf(key) });
+  }
+
+  private async produce(message: Message): Promise<void> {
     this.producer ??= await this.connected();
     const producer = this.producer;
     try {
-      await producer.send({
-        topic: 'refunds.commands.v1',
-        acks: -1,
-        timeout: 10_000,
-        messages: [
-          {
-            key: paymentId,
-            value: JSON.stringify(body),
-            headers: {
-              ce_specversion: '1.0',
-              ce_id: key,
-              ce_source: '/chaos',
-              ce_type: 'redress.RequestRefund.v1',
-              'content-type': 'application/json',
-            },
-          },
-        ],
-      });
+      await producer.send({ topic: 'refunds.commands.v1', acks: -1, timeout: 10_000, messages: [message] });
     } catch (error) {
       if (this.producer === producer) {
         this.producer = undefined;
@@ -268,4 +281,14 @@ export class Clients {
     if (action.end === 'open') this.history.push(action);
     appendFileSync(this.file, `${JSON.stringify({ ...action, now: Date.now() })}\n`);
   }
+}
+
+function headersOf(id: string): Record<string, string> {
+  return {
+    ce_specversion: '1.0',
+    ce_id: id,
+    ce_source: '/chaos',
+    ce_type: 'redress.RequestRefund.v1',
+    'content-type': 'application/json',
+  };
 }

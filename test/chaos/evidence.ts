@@ -4,7 +4,7 @@
 export interface Action {
   readonly at: number;
   readonly door: 'http' | 'kafka';
-  readonly what: 'refund' | 'cancel';
+  readonly what: 'refund' | 'poison';
   readonly key: string;
   readonly provider: 'stripe' | 'zamp';
   readonly paymentId: string;

@@ -6,6 +6,7 @@ import type { Action, Evidence, Kept, LoggedEvent } from './evidence.js';
 import type { Rig } from './rig.js';
 
 const told = [
+  'refunds.commands.v1.dlq',
   'refunds.outcomes.v1',
   'refunds.events.v1',
   'disputes.outcomes.v1',
@@ -89,7 +90,7 @@ async function readTopics(brokers: string): Promise<Record<string, Kept[]>> {
       partitionsConsumedConcurrently: 1,
       eachBatch: ({ batch }) => {
         for (const { key, headers = {}, value, offset } of batch.messages) {
-          const data = JSON.parse(value?.toString() ?? '{}') as { commandId?: string; code?: string };
+          const data = read(value);
           const { ce_id: id, ce_type: type, ce_sequence: sequence } = headers;
           kept[batch.topic]?.push({
             partition: batch.partition,
@@ -145,4 +146,13 @@ async function readAttention(rig: Rig): Promise<string[]> {
     cursor = body['nextCursor'] as string | null;
   }
   return ids;
+}
+
+/** Dead letters are what they were. */
+function read(value: Buffer | null): { commandId?: string; code?: string } {
+  try {
+    return JSON.parse(value?.toString() ?? '{}') as { commandId?: string; code?: string };
+  } catch {
+    return {};
+  }
 }

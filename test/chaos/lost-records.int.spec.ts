@@ -8,9 +8,9 @@ import { Kafka, logLevel } from 'kafkajs';
 import { EventLog, type SealedEntry, TopicCursors, type TopicTurn } from '#application/event-log';
 import { Wake } from '#application/wake';
 import { EventRelay } from '#messaging/event-relay';
-import { type Kafka as Cluster, sourceOfKafka, startKafka } from '../../scripts/kafka.js';
-import { describeWithKafka } from '../environment.js';
+import { type Kafka as Cluster, startKafka } from '../../scripts/kafka.js';
 import { Proxy } from './proxy.js';
+import { describeWithThreeBrokers } from './three-brokers.js';
 
 /*
  * kafkajs chooses the partitions of unkeyed records anew at each try, and leaves out the brokers that have answered already. So when one
@@ -92,7 +92,7 @@ class NoBells extends Wake {
   }
 }
 
-describeWithKafka('When one broker of three is away for a moment', () => {
+describeWithThreeBrokers('When one broker of three is away for a moment', () => {
   let folder: string;
   let cluster: Cluster;
   let doors: Proxy[];
@@ -100,8 +100,6 @@ describeWithKafka('When one broker of three is away for a moment', () => {
 
   beforeAll(async () => {
     Logger.overrideLogger(false);
-    const source = await sourceOfKafka('broker');
-    if ('missing' in source || source.from !== 'java') throw new Error('three brokers need Java 17+ and Maven');
     folder = mkdtempSync(join(tmpdir(), 'redress-lost-'));
     chmodSync(folder, 0o755);
     doors = await Promise.all([Proxy.start(), Proxy.start(), Proxy.start()]);

@@ -1,6 +1,6 @@
 /*
- * What hurts the rig, chosen by seed. Every kind comes once, in an order the seed decides, in the first two minutes; after that kinds are
- * drawn. Faults overlap; what one has broken is mended by itself after its time, and `heal` waits for that.
+ * What hurts the rig, chosen by seed. Every kind comes once, in an order the seed decides, in the first two minutes; after that all
+ * come again in another. Faults overlap; what one has broken is mended by itself after its time, and `heal` waits for that.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';

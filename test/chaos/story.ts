@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Kafka, logLevel } from 'kafkajs';
 import { check, type Finding } from './checker.js';
 import { Clients } from './clients.js';
 import type { Evidence } from './evidence.js';
@@ -115,8 +116,7 @@ async function openWork(rig: Rig): Promise<string> {
 }
 
 async function commandsBehind(rig: Rig): Promise<number> {
-  const [kafka] = [await import('kafkajs')];
-  const admin = new kafka.Kafka({ brokers: rig.places.brokers.split(','), logLevel: kafka.logLevel.NOTHING }).admin();
+  const admin = new Kafka({ brokers: rig.places.brokers.split(','), logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
   try {
     const ends = await admin.fetchTopicOffsets('refunds.commands.v1');
