@@ -45,6 +45,28 @@ describe('The checker of the chaos rig', () => {
     expect(rulesOf({ ...evidence, books: { ...evidence.books, payments } })).toContain('no more than captured');
   });
 
+  it('finds a book that says less than was refunded, and one that says more where no person is told', () => {
+    const evidence = recorded();
+    for (const by of [-1, 1]) {
+      const payments = evidence.database.payments.map((payment) => ({ ...payment, refunded: payment.refunded + by }));
+      expect(rulesOf({ ...evidence, database: { ...evidence.database, payments } })).toEqual(['no more than captured']);
+    }
+  });
+
+  it("finds a refund from the provider's dashboard that we were told of and do not know", () => {
+    const evidence = recorded();
+    const made = { id: 'refund_made_outside', amount: 1, status: 'succeeded', metadata: { reference_id: '' } };
+    const withIt = (answers: readonly number[]) => {
+      const payments = evidence.books.payments.map((payment) =>
+        payment.provider === 'zamp' ? { ...payment, refunds: [...payment.refunds, made] } : payment,
+      );
+      const webhook = { id: 'callback_1', provider: 'zamp', type: 'refund succeeded', subject: made.id, answers };
+      return rulesOf({ ...evidence, books: { payments, webhooks: [...evidence.books.webhooks, webhook] } });
+    };
+    expect(withIt([200])).toEqual(['no more than captured', 'webhooks disposed of', 'statuses agree']);
+    expect(withIt([])).toEqual([]);
+  });
+
   it('finds an event that Kafka does not have', () => {
     const evidence = recorded();
     const [, dropped] = kept(evidence, events);

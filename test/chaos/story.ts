@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
-import { check, type Finding } from './checker.js';
+import { check, type Finding, untold } from './checker.js';
 import { Clients } from './clients.js';
 import type { Evidence } from './evidence.js';
 import { gather } from './gather.js';
@@ -140,6 +140,8 @@ function figuresOf({ history, books, database, topics, feed, attention }: Eviden
     'tries of unknown end': history.filter(({ end }) => end === 'unknown').length,
     payments: books.payments.length,
     'refunds at the providers': books.payments.reduce((sum, { refunds }) => sum + refunds.length, 0),
+    "refunds in Zamp's dashboard that no callback told of": untold(books).size,
+    'refunds that a person is told of': database.refunds.filter((refund) => refund.attention !== null).length,
     'refunds in our book': database.refunds.length,
     'refunds succeeded': database.refunds.filter(({ status }) => status === 'succeeded').length,
     'refunds rejected': database.refunds.filter(({ status }) => status === 'rejected').length,
