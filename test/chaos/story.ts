@@ -82,10 +82,11 @@ async function drained(rig: Rig, say: (what: string) => void): Promise<string | 
   const end = Date.now() + drainMs;
   let left = '';
   for (let hours = 0; Date.now() < end;) {
-    left = await openWork(rig);
+    const { due, waiting } = await openWork(rig);
+    left = [due, waiting].filter((each) => each !== '').join(', ');
     if (left === '' && hours >= 24) return null;
-    if (left === '' || Date.now() > end - drainMs / 2) {
-      // Every three hours: webhooks come again, and the sweeps see what no webhook told.
+    if (due === '') {
+      // Every three hours: retries come due, webhooks come again, and the sweeps see what no webhook told.
       await rig.control('clock', { advanceSeconds: 3 * 3_600 });
       hours += 3;
       await sleep(4_000);
@@ -97,22 +98,25 @@ async function drained(rig: Rig, say: (what: string) => void): Promise<string | 
   return left === '' ? null : left;
 }
 
-async function openWork(rig: Rig): Promise<string> {
-  const rows = await rig.query<{ what: string; n: number }>(
-    `select 'refund ' || status as what, count(*)::int as n from refund
+/** What should go on by itself, and what waits for its time or behind what does. */
+async function openWork(rig: Rig): Promise<{ due: string; waiting: string }> {
+  const waiting = await rig.query<{ what: string; n: number }>(
+    `select 'refunds ' || status as what, count(*)::int as n from refund
        where status in ('requested', 'approved', 'submitted', 'outcome_unknown') and attention is null group by 1
-     union all select kind, count(*)::int from provider_operation
-       where state = 'open' and kind not in ('refunds.list', 'disputes.list') and run_at < service_now() + interval '1 minute' group by 1
-     union all select 'webhooks', count(*)::int from webhook_delivery where disposition is null having count(*) > 0
+     union all select 'webhooks', count(*)::int from webhook_delivery where disposition is null and operation_id is not null having count(*) > 0`,
+  );
+  const rows = await rig.query<{ what: string; n: number }>(
+    `select kind as what, count(*)::int as n from provider_operation
+       where state = 'open' and head and kind not in ('refunds.list', 'disputes.list') and run_at < service_now() + interval '5 seconds' group by 1
+     union all select 'webhooks', count(*)::int from webhook_delivery where disposition is null and operation_id is null having count(*) > 0
      union all select 'events to seal', count(*)::int from event e
        where not exists (select 1 from event_position p where p.ordinal = e.ordinal) having count(*) > 0
      union all select 'events to send on ' || c.topic, count(*)::int from topic_cursor c
        join event_position p on p.topic = c.topic and p.position > c.position group by 1`,
   );
   const behind = await commandsBehind(rig);
-  return [...rows, ...(behind > 0 ? [{ what: 'commands on Kafka', n: behind }] : [])]
-    .map(({ what, n }) => `${n} ${what}`)
-    .join(', ');
+  const told = (all: readonly { what: string; n: number }[]) => all.map(({ what, n }) => `${n} ${what}`).join(', ');
+  return { due: told([...rows, ...(behind > 0 ? [{ what: 'commands on Kafka', n: behind }] : [])]), waiting: told(waiting) };
 }
 
 async function commandsBehind(rig: Rig): Promise<number> {
