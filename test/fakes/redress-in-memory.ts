@@ -358,11 +358,13 @@ export class RedressInMemory {
 const dataOf = (entry: LogEntry) => JSON.parse(entry.data) as object;
 
 /** Notices by their ids; any other body is broken. */
-class ScriptedNotices extends ProviderNotices {
-  override readonly provider = 'stripe';
+export class ScriptedNotices extends ProviderNotices {
   override readonly account = 'default';
 
-  constructor(private readonly notices: ReadonlyMap<string, Notice>) {
+  constructor(
+    private readonly notices: ReadonlyMap<string, Notice>,
+    override readonly provider = 'stripe',
+  ) {
     super();
   }
 

@@ -14,8 +14,11 @@ import {
 import type { RefundReport, Rejection, Says } from '#domain/refund/refund';
 import { err, ok, type Result } from '#domain/result';
 
-/** What happens to a call on its way. After a lost answer the work was done, after a lost call it was not; nobody outside can tell. */
-export type Fate = 'answered' | 'answer_lost' | 'call_lost' | 'later' | 'locked' | 'parked';
+/**
+ * What happens to a call on its way. After a lost answer the work was done, after a lost call it was not; nobody outside can tell. `failed`:
+ * not done, `done_and_failed`: done, and in both its key gives that same failure as long as it is known, where keys are.
+ */
+export type Fate = 'answered' | 'answer_lost' | 'call_lost' | 'failed' | 'done_and_failed' | 'later' | 'locked' | 'parked';
 
 interface BookedPayment {
   readonly name: string;
@@ -64,6 +67,8 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
   firstSays: Says = 'succeeded';
   readonly lists: boolean;
   private readonly payments: BookedPayment[] = [];
+  /** How long keys are known. */
+  keysLiveMs = Number.POSITIVE_INFINITY;
   private readonly answers = new Map<string, RefundReport>();
   private sends: Fate[] = [];
   private reads: Fate[] = [];
@@ -139,7 +144,15 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
     const fate = this.fate(this.sends.shift(), 'send', call);
     const refusal = notDone[fate];
     if (refusal !== undefined) return refusal;
-    if (fate === 'call_lost') return unknown;
+    if (fate === 'call_lost' || (fate === 'failed' && !this.lists)) return unknown;
+    const before = this.answers.get(key);
+    if (before !== undefined && call.now.getTime() - before.at.getTime() > this.keysLiveMs) this.answers.delete(key);
+    if (fate === 'failed' || fate === 'done_and_failed') {
+      if (this.answers.has(key)) return unknown;
+      if (fate === 'done_and_failed') this.carryOut(order, key, call.now);
+      this.answers.set(key, reportOf(null, 'unknown', order.attempt, call.now));
+      return unknown;
+    }
     if (this.answers.has(key) && !this.lists)
       return fate === 'answer_lost' ? unknown : { kind: 'spent', why: 'the key was used before' };
     const report = this.carryOut(order, key, call.now);
@@ -188,7 +201,9 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
   private fate(scripted: Fate | undefined, what: string, call: CallContext): Fate {
     const fate = call.deadline.aborted ? 'call_lost' : (scripted ?? 'answered');
     const answered = fate === 'answered' || fate in notDone;
-    const httpStatus = { answered: 200, later: 429, locked: 429, parked: 401, answer_lost: null, call_lost: null }[fate];
+    const statuses = { answered: 200, failed: 500, done_and_failed: 500, later: 429, locked: 429, parked: 401 } as const;
+    const isLost = fate === 'answer_lost' || fate === 'call_lost';
+    const httpStatus = isLost ? null : statuses[fate];
     const result = fate === 'locked' ? fate : answered ? 'answered' : 'connection_lost';
     call.trace({ call: what, startedAt: call.now, endedAt: call.now, httpStatus, requestId: null, result });
     return fate;

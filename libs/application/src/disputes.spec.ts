@@ -48,6 +48,17 @@ describe('A dispute', () => {
     expect(redress.dispute(booked.id)).toMatchObject({ id: dispute.id, status: 'lost', lost: 10_000n });
   });
 
+  it('that is decided weeks after it was answered, without a webhook, is followed to its end', async () => {
+    await redress.process().beginSweeps();
+    const { booked, dispute } = await opened();
+    await answered({ booked, id: dispute.id });
+    await redress.workFor(30 * day, 120);
+    expect(redress.dispute(booked.id).status).toBe('under_review');
+    redress.bank.win(booked.id);
+    await redress.workFor(2 * day, 40);
+    expect(redress.dispute(booked.id)).toMatchObject({ status: 'won', money: 'reinstated' });
+  });
+
   it('heard of twice at once is one dispute', async () => {
     const booked = redress.bank.open('pi_1', hundred);
     await redress.notice('a', { about: 'dispute', providerDisputeId: booked.id, payment: 'pi_1' });

@@ -49,7 +49,6 @@ export interface RelayedTopic {
 
 export class EventRelay {
   private readonly logger = new Logger(EventRelay.name);
-  private readonly kafka: Kafka;
   private readonly stopping = new AbortController();
   private readonly carriers: readonly TopicCarrier[];
   private readonly running: Promise<void>[] = [];
@@ -61,16 +60,17 @@ export class EventRelay {
     private readonly wake: Wake,
     private readonly options: EventRelayOptions,
   ) {
-    this.kafka = kafkaClient(options.connection, this.logger);
-    const { stopping, kafka, logger } = this;
+    const kafka = kafkaClient(options.connection, this.logger);
+    const { stopping, logger } = this;
     const settings = {
       holder: randomUUID(),
       pageSize: options.pageSize ?? 1_000,
       leaseMs: options.leaseMs ?? 10_000,
       backoff: options.backoff ?? { firstMs: 200, mostMs: 10_000 },
+      announce: (topic: string, leaseMs: number) => TopicSender.announce(kafka, topic, leaseMs),
     };
     this.carriers = options.topics.map(
-      (topic) => new TopicCarrier(topic, { log, cursors, kafka, logger, stopping: stopping.signal, ...settings }),
+      (topic) => new TopicCarrier(topic, { log, cursors, logger, stopping: stopping.signal, ...settings }),
     );
   }
 
@@ -113,10 +113,18 @@ export class EventRelay {
   }
 }
 
+/** What a page goes out by. Whoever announces one has shut out every earlier one of its topic. */
+export interface PageSender {
+  readonly partitions: number;
+  /** All of them or, to whoever reads committed records only, none. */
+  send(records: readonly OutgoingRecord[]): Promise<void>;
+  close(): Promise<void>;
+}
+
 interface Surroundings {
   readonly log: EventLog;
   readonly cursors: TopicCursors;
-  readonly kafka: Kafka;
+  readonly announce: (topic: string, leaseMs: number) => Promise<PageSender>;
   readonly logger: Logger;
   readonly stopping: AbortSignal;
   readonly holder: string;
@@ -127,16 +135,18 @@ interface Surroundings {
 
 const gatherMs = 10;
 
+type Carried = 'full page' | 'short page' | 'nothing';
+
 /** Our turn at a topic: the producer that shut out the one before, and how far we are. */
 interface Turn {
   readonly fence: bigint;
-  readonly sender: TopicSender;
+  readonly sender: PageSender;
   position: bigint;
   takenAt: number;
 }
 
 /** Carries one topic, with at most one send under way. */
-class TopicCarrier {
+export class TopicCarrier {
   private readonly bell = new Bell();
   private turn: Turn | undefined;
   private position = 0n;
@@ -159,21 +169,14 @@ class TopicCarrier {
     const { stopping, leaseMs, backoff, logger } = this.around;
     for (let tries = 0; !stopping.aborted;) {
       try {
-        this.turn = await this.keepTurn();
-        if (this.turn === undefined) {
-          // Somebody else's: no ring concerns us, only the end of their lease.
-          await sleep(leaseMs / 2, undefined, { signal: stopping }).catch(() => undefined);
-        } else {
-          const carried = await this.carryPage(this.turn);
-          if (carried === 'nothing') await this.bell.rung(leaseMs / 3);
-          // A transaction costs the brokers the same for one record as for a thousand: a trickle is gathered for a moment.
-          if (carried === 'short page') await sleep(gatherMs);
-        }
+        const carried = await this.round();
+        // Somebody else's: no ring concerns us, only the end of their lease.
+        if (carried === 'not ours') await sleep(leaseMs / 2, undefined, { signal: stopping }).catch(() => undefined);
+        if (carried === 'nothing') await this.bell.rung(leaseMs / 3);
+        // A transaction costs the brokers the same for one record as for a thousand: a trickle is gathered for a moment.
+        if (carried === 'short page') await sleep(gatherMs);
         tries = 0;
-        this.trouble = null;
-      } catch (error) {
-        await this.dropTurn();
-        this.trouble = textOf(error);
+      } catch {
         if (tries === 0) logger.warn(`${this.topic} waits at ${this.position}: ${this.trouble}`);
         await sleep(delayOf(backoff, tries++), undefined, { signal: stopping }).catch(() => undefined);
       }
@@ -181,8 +184,22 @@ class TopicCarrier {
     await this.giveBack();
   }
 
+  /** Takes the turn or keeps it, and carries a page. What fails on the way costs the turn. */
+  async round(): Promise<Carried | 'not ours'> {
+    try {
+      this.turn = await this.keepTurn();
+      const carried = this.turn === undefined ? 'not ours' : await this.carryPage(this.turn);
+      this.trouble = null;
+      return carried;
+    } catch (error) {
+      await this.dropTurn();
+      this.trouble = textOf(error);
+      throw error;
+    }
+  }
+
   private async keepTurn(): Promise<Turn | undefined> {
-    const { cursors, holder, leaseMs, kafka } = this.around;
+    const { cursors, holder, leaseMs, announce } = this.around;
     if (this.turn !== undefined && Date.now() - this.turn.takenAt < leaseMs / 3) return this.turn;
 
     const takenAt = Date.now();
@@ -194,7 +211,7 @@ class TopicCarrier {
     await this.dropTurn();
     if (taken === null) return undefined;
 
-    const sender = await TopicSender.announce(kafka, this.topic, leaseMs);
+    const sender = await announce(this.topic, leaseMs);
     const confirmed = await cursors.take(this.topic, holder, leaseMs);
     if (confirmed === null || confirmed.fence !== taken.fence) {
       await sender.close();
@@ -204,7 +221,7 @@ class TopicCarrier {
     return { fence: confirmed.fence, sender, position: confirmed.position, takenAt };
   }
 
-  private async carryPage(turn: Turn): Promise<'full page' | 'short page' | 'nothing'> {
+  private async carryPage(turn: Turn): Promise<Carried> {
     const { log, pageSize } = this.around;
     const page = await log.page(turn.position, pageSize, { topics: [this.topic] });
     if (page.length === 0) return 'nothing';
@@ -247,7 +264,7 @@ class TopicCarrier {
 }
 
 /** A producer that has shut out every earlier one of its topic. */
-class TopicSender {
+class TopicSender implements PageSender {
   private constructor(
     private readonly producer: Producer,
     private readonly topic: string,
@@ -280,7 +297,6 @@ class TopicSender {
     }
   }
 
-  /** All of them or, to whoever reads committed records only, none. */
   async send(records: readonly OutgoingRecord[]): Promise<void> {
     const transaction = await this.producer.transaction();
     // One broker at a time: when one of several refuses, kafkajs tries all of them again without waiting for those still under way.

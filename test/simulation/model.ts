@@ -1,0 +1,249 @@
+/*
+ * What must be true of a story when it is over, judged from what clients did, what the providers' books say, and what was told. It knows
+ * nothing of how Redress works, so that it can be read, and believed, by somebody who does not either.
+ */
+
+/** What a client did and heard: a command without an end is one of which nobody knows. */
+export interface Deed {
+  readonly commandId: string;
+  /** The refund that it asks for; null: it is about what exists, or makes no sense. */
+  readonly refundId: string | null;
+  /** Where it spends the one answer to a dispute: the dispute, by the provider's id. */
+  readonly answers?: string;
+  readonly door: 'http' | 'kafka';
+  readonly did: 'invoked' | 'ok' | 'refused' | 'unknown';
+}
+
+export interface BookedMoney {
+  readonly provider: string;
+  readonly id: string;
+  /** The refund of ours that the provider's books name; null: somebody else's. */
+  readonly refundId: string | null;
+  readonly payment: string;
+  readonly amount: bigint;
+  readonly stands: boolean;
+  readonly says: string;
+}
+
+export interface Told {
+  readonly id: string;
+  readonly topic: string;
+  readonly type: string;
+  /** The refund or dispute it is about. */
+  readonly subject: string;
+  readonly payment: string | null;
+  readonly sequence: bigint | null;
+  /** Of outcomes: the command. */
+  readonly commandId: string | null;
+  /** Of outcomes: why it was rejected. */
+  readonly code: string | null;
+  /** Of a refund's events: the refund as it stood then. */
+  readonly refund: { readonly id: string; readonly status: string } | null;
+}
+
+export interface Kept {
+  readonly id: string;
+  readonly status: string;
+  readonly providerRefundId: string | null;
+  readonly provider: string;
+  readonly payment: string;
+  /** `command`, or how else we came to know of it. */
+  readonly origin: string;
+  readonly attention: string | null;
+}
+
+/** A dispute as the bank has it. */
+export interface Case {
+  readonly id: string;
+  readonly stage: string;
+  readonly status: string;
+  /** The stages of the answers that came through us. */
+  readonly answeredAt: readonly string[];
+  readonly givenUp: number;
+}
+
+export interface KeptCase extends Omit<Case, 'answeredAt' | 'givenUp'> {
+  readonly attention: string | null;
+  /** How far what we decided has come; null where nothing is decided. */
+  readonly decision: string | null;
+}
+
+/** What a payment had, in its own currency. */
+export interface Balance {
+  readonly key: string;
+  readonly captured: bigint;
+  readonly reserved: bigint;
+  readonly refunded: bigint;
+  readonly disputed: bigint;
+  readonly lost: bigint;
+}
+
+/** The events that a partition of Kafka's holds, by id, in order, with those that came again. */
+export interface Partition {
+  readonly topic: string;
+  readonly ids: readonly string[];
+}
+
+export interface Story {
+  readonly deeds: readonly Deed[];
+  readonly books: readonly BookedMoney[];
+  readonly captured: ReadonlyMap<string, bigint>;
+  readonly told: readonly Told[];
+  readonly refunds: readonly Kept[];
+  readonly published: readonly Partition[];
+  readonly cases: readonly Case[];
+  readonly keptCases: readonly KeptCase[];
+  /** Whether disputes may also be answered by a policy, without anybody asking. */
+  readonly hasPolicy: boolean;
+  /** Messages that make no sense, letters that were kept of them, and those of them on Kafka. */
+  readonly senseless: number;
+  readonly letters: number;
+  readonly lettersOut: number;
+}
+
+/** What is wrong, in words; nothing where all is well. */
+export function judge(story: Story): string[] {
+  const { deeds, books, captured, told, refunds, published } = story;
+  const wrong: string[] = [];
+  const standing = books.filter(({ stands }) => stands);
+
+  // One effect: whatever was sent how often, one movement per refund that did not fail.
+  for (const [refundId, moved] of groups(standing, (each) => each.refundId)) {
+    if (moved.length > 1)
+      wrong.push(`${refundId} has moved money ${moved.length} times: ${moved.map(({ id }) => id).join(', ')}`);
+  }
+  // Nothing was moved that nobody asked for.
+  const asked = new Set(deeds.map(({ refundId }) => refundId));
+  for (const { id, refundId } of books) if (refundId !== null && !asked.has(refundId)) wrong.push(`nobody asked for ${id}`);
+  // Never more than there was.
+  for (const [payment, moved] of groups(standing, (each) => each.payment)) {
+    const sum = moved.reduce((total, { amount }) => total + amount, 0n);
+    if (sum > (captured.get(payment) ?? 0n)) wrong.push(`${sum} went back of ${payment}`);
+  }
+  // Each command that came over Kafka has one outcome, and repeats of it.
+  const outcomes = groups(
+    // Another body under the same key is another command.
+    told.filter(({ type, code }) => /\.command\.(accepted|rejected)\./.test(type) && code !== 'idempotency_key_reused'),
+    (each) => each.commandId,
+  );
+  const invoked = new Set(
+    deeds.filter(({ door, did }) => door === 'kafka' && did === 'invoked').map(({ commandId }) => commandId),
+  );
+  for (const commandId of invoked) {
+    const count = outcomes.get(commandId)?.length ?? 0;
+    if (count !== 1) wrong.push(`command ${commandId} has ${count} outcomes`);
+  }
+  // Who was told that it was taken on finds a refund.
+  const kept = new Map(refunds.map((each) => [each.id, each]));
+  for (const { refundId, did } of deeds)
+    if (did === 'ok' && refundId !== null && !kept.has(refundId)) wrong.push(`${refundId} was taken on, and is not there`);
+  // What makes no sense is set aside, each once, and told.
+  if (story.letters !== story.senseless) wrong.push(`${story.senseless} messages made no sense, ${story.letters} were set aside`);
+  if (story.lettersOut !== story.letters) wrong.push(`${story.letters} were set aside, and ${story.lettersOut} told on Kafka`);
+  // What was told last of a refund is what we say.
+  const lastTold = new Map(told.flatMap(({ refund }) => (refund === null ? [] : [[refund.id, refund.status] as const])));
+  for (const { id, status } of refunds)
+    if (lastTold.get(id) !== status) wrong.push(`${id} is ${status}, and was last told as ${lastTold.get(id)}`);
+  wrong.push(...judgeDisputes(story));
+  // The events of a payment are numbered from 1 on, in order, each once.
+  if (new Set(told.map(({ id }) => id)).size !== told.length) wrong.push('an event was told twice');
+  for (const [payment, events] of groups(told, (each) => (each.sequence === null ? null : each.payment))) {
+    const gap = events.findIndex(({ sequence }, index) => sequence !== BigInt(index + 1));
+    if (gap >= 0) wrong.push(`event ${gap + 1} of payment ${payment} has the number ${events[gap]?.sequence}`);
+  }
+  // On Kafka is all of it; whoever drops what came before has each topic's events of a payment in their order, in one partition.
+  const byId = new Map(told.map((each) => [each.id, each]));
+  const onKafka = published.flatMap(({ topic, ids }, partition) =>
+    [...new Set(ids)].map((id) => ({ topic, partition, id, event: byId.get(id) })),
+  );
+  for (const { topic, id, event } of onKafka) if (event?.topic !== topic) wrong.push(`${id} was never told on ${topic}`);
+  const arrived = groups(onKafka, ({ id }) => id);
+  for (const { id, topic } of told) {
+    const times = arrived.get(id)?.length ?? 0;
+    if (!topic.endsWith('.dlq') && times !== 1) wrong.push(`${id} is in ${times} partitions of ${topic}`);
+  }
+  const inTurn = ({ topic, event }: (typeof onKafka)[number]) =>
+    event === undefined || event.sequence === null ? null : `${topic} of payment ${event.payment}`;
+  for (const [name, events] of groups(onKafka, inTurn)) {
+    const numbers = events.map(({ event }) => event?.sequence ?? 0n);
+    if (numbers.some((number, index) => index > 0 && number <= (numbers[index - 1] ?? 0n)))
+      wrong.push(`${name} came in the order ${numbers.join(', ')}`);
+  }
+  // What the provider says is what we say, where it can be known.
+  const byProviderId = new Map(refunds.map((each) => [`${each.provider} ${each.providerRefundId}`, each]));
+  for (const { provider, id, says, stands } of books) {
+    const ours = byProviderId.get(`${provider} ${id}`);
+    // Zamp cannot be listed, and what has come to nothing need not be heard of.
+    const isHeardOf = ours !== undefined || provider !== 'stripe' || !stands;
+    const agrees = ours === undefined || ours.attention !== null || (agreeing[says] ?? []).includes(ours.status);
+    if (!isHeardOf || !agrees)
+      wrong.push(`${provider} says of ${id} that it is ${says}, and we say ${ours?.status ?? 'nothing'}`);
+  }
+  // The unknown is never written down as a failure.
+  const failed = new Set(books.flatMap(({ refundId, stands }) => (refundId === null || stands ? [] : [refundId])));
+  for (const { type, subject } of told) {
+    if (type === 'redress.refund.failed.v1' && kept.get(subject)?.origin === 'command' && !failed.has(subject))
+      wrong.push(`${subject} was told as failed, and nobody had said so`);
+  }
+  // Nothing is stuck in silence; what waits behind one that asks for a person, waits for that person as well.
+  const asks = new Set(refunds.flatMap(({ payment, attention }) => (attention === null ? [] : [payment])));
+  for (const { id, status, payment } of refunds) {
+    if (!final.has(status) && !asks.has(payment)) wrong.push(`${id} is ${status}, and asks for nobody`);
+  }
+  return wrong;
+}
+
+/** One answer per stage at most, and only where somebody asked for it; what the bank says is what we say. */
+function judgeDisputes({ cases, keptCases, deeds, hasPolicy }: Story): string[] {
+  const wrong: string[] = [];
+  const asked = new Set(deeds.map(({ answers }) => answers));
+  const kept = new Map(keptCases.map((each) => [each.id, each]));
+  for (const { id, stage, status, answeredAt, givenUp } of cases) {
+    if (new Set(answeredAt).size !== answeredAt.length || givenUp > 1) wrong.push(`${id} was answered twice`);
+    if (answeredAt.length + givenUp > 0 && !asked.has(id) && !hasPolicy) wrong.push(`nobody asked to answer ${id}`);
+    const ours = kept.get(id);
+    if (ours?.stage !== stage || ours.status !== status)
+      wrong.push(`the bank says of ${id} that it is ${stage}, ${status}, and we say ${ours?.stage}, ${ours?.status}`);
+    const { decision = null, attention = null } = ours ?? {};
+    const isOut = decision === null || decision === 'done' || status !== 'needs_response';
+    if (!isOut && attention === null) wrong.push(`what was decided about ${id} is ${decision}, and asks for nobody`);
+  }
+  return wrong;
+}
+
+/** Of each commit: room is taken only where there is some, and what is reserved is what refunds hold. */
+export function judgeCommit(
+  before: ReadonlyMap<string, Balance>,
+  after: readonly Balance[],
+  refunds: readonly { readonly paymentKey: string; readonly holds: string; readonly amount: bigint | null }[],
+): string[] {
+  return after.flatMap((balance) => {
+    const { key, captured, reserved, refunded, disputed, lost } = balance;
+    if (before.get(key) === balance) return [];
+    const left = captured - reserved - refunded - disputed - lost;
+    const isTaken = reserved > (before.get(key)?.reserved ?? 0n);
+    const held = refunds.filter((each) => each.paymentKey === key && each.holds === 'reserved');
+    const sum = held.reduce((total, { amount }) => total + (amount ?? 0n), 0n);
+    return [
+      ...(isTaken && left < 0n ? [`room of payment ${key} was taken that is not there: ${left}`] : []),
+      ...(sum === reserved ? [] : [`payment ${key} has ${reserved} reserved, and its refunds hold ${sum}`]),
+    ];
+  });
+}
+
+const agreeing: Readonly<Record<string, readonly string[]>> = {
+  succeeded: ['succeeded'],
+  failed: ['failed', 'reversed'],
+  canceled: ['canceled', 'reversed'],
+};
+
+const final: ReadonlySet<string> = new Set(['succeeded', 'failed', 'canceled', 'rejected', 'reversed', 'awaiting_approval']);
+
+function groups<T>(all: readonly T[], key: (each: T) => string | null): Map<string, T[]> {
+  const found = new Map<string, T[]>();
+  for (const each of all) {
+    const name = key(each);
+    if (name !== null) found.set(name, [...(found.get(name) ?? []), each]);
+  }
+  return found;
+}
