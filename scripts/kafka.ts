@@ -17,7 +17,16 @@ export type Kafka = {
   readonly brokers: string;
   /** Resolves with the log of the first broker that ends, however it ends. */
   readonly ended: Promise<{ readonly log: string }>;
+  /** Each broker by itself, for tests that have one fail; none with Docker. */
+  readonly nodes: readonly KafkaNode[];
   stop(): Promise<void>;
+};
+
+export type KafkaNode = {
+  readonly address: string;
+  kill(): Promise<void>;
+  /** On the same data and ports, after `kill`. */
+  start(): Promise<void>;
 };
 
 export type KafkaOptions = {
@@ -28,6 +37,8 @@ export type KafkaOptions = {
   readonly brokers?: 1 | 3;
   /** For tests: brokers are killed instead of asked to stop. The folder is the caller's to remove. */
   readonly throwaway?: boolean;
+  /** For tests: ports in front of the brokers, one each, which clients are told to come to. The brokers speak to one another beside them. */
+  readonly doors?: readonly number[];
 };
 
 /** Starts Kafka on a data folder, or says what is missing on this machine. */
@@ -36,6 +47,7 @@ export async function startKafka({
   port = 0,
   brokers = 1,
   throwaway = false,
+  doors = [],
 }: KafkaOptions): Promise<Kafka | { readonly missing: string }> {
   const data = resolve(dir);
   mkdirSync(data, { recursive: true });
@@ -43,7 +55,7 @@ export async function startKafka({
   if ('missing' in source) return source;
 
   const ports = [await portFor('KAFKA_PORT', port)];
-  while (ports.length < 2 * brokers) ports.push(await portFor('KAFKA_PORT', 0));
+  while (ports.length < 3 * brokers) ports.push(await portFor('KAFKA_PORT', 0));
   const addresses = (source.from === 'docker' ? ports.slice(0, 1) : ports.slice(0, brokers))
     .map((each) => `127.0.0.1:${each}`)
     .join(',');
@@ -52,16 +64,33 @@ export async function startKafka({
     rmSync(addressFile(data), { force: true });
     await Promise.all(running.map(({ child }) => child.stop(throwaway ? 0 : 20_000)));
   };
+  const nodes: KafkaNode[] = [];
   try {
     if (source.from === 'docker') running.push(await startContainer(ports, data));
-    else for (const node of await plan(source, data, ports)) running.push(await startBroker(source, node, throwaway));
+    else {
+      for (const [index, node] of (await plan(source, data, ports, doors)).entries()) {
+        running.push(await startBroker(source, node, throwaway));
+        nodes.push({
+          address: `127.0.0.1:${ports[index]}`,
+          async kill() {
+            await running[index]?.child.stop(0);
+          },
+          async start() {
+            const again = await startBroker(source, node, throwaway);
+            running[index] = again;
+            await ready(again);
+          },
+        });
+      }
+    }
     await Promise.all(running.map(ready));
   } catch (error) {
     await stop();
     throw error;
   }
   writeFileSync(addressFile(data), addresses);
-  return { brokers: addresses, ended: Promise.race(running.map(({ child, log }) => child.ended.then(() => ({ log })))), stop };
+  const ended = Promise.race(running.map(({ child, log }) => child.ended.then(() => ({ log }))));
+  return { brokers: addresses, ended, nodes, stop };
 }
 
 /** Where a running cluster's address stands, for `npm run kafka`. */
@@ -126,18 +155,27 @@ type Node = { readonly name: string; readonly folder: string; readonly settings:
 type Broker = { readonly child: Child; readonly log: string };
 
 /** Every node is broker and controller. The controllers' ports may differ from one start to the next: nothing but these settings names them. */
-async function plan(source: KafkaSource & { from: 'java' }, data: string, ports: readonly number[]): Promise<Node[]> {
-  const count = ports.length / 2;
+async function plan(
+  source: KafkaSource & { from: 'java' },
+  data: string,
+  ports: readonly number[],
+  doors: readonly number[],
+): Promise<Node[]> {
+  const count = ports.length / 3;
   const nodes = ports.slice(0, count).map((port, index): Node => {
     const folder = join(data, `broker-${index + 1}`);
-    const voters = ports.slice(count).map((controller, voter) => `${voter + 1}@127.0.0.1:${controller}`);
+    const voters = ports.slice(count, 2 * count).map((controller, voter) => `${voter + 1}@127.0.0.1:${controller}`);
+    const controller = `CONTROLLER://127.0.0.1:${ports[count + index] ?? 0}`;
+    const inside = `INSIDE://127.0.0.1:${ports[2 * count + index] ?? 0}`;
     return {
       name: `broker-${index + 1}`,
       folder,
       settings: {
         ...kraft(index + 1, voters.join(','), count),
-        listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${ports[count + index] ?? 0}`,
-        'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+        listeners: `PLAINTEXT://127.0.0.1:${port},${inside},${controller}`,
+        'advertised.listeners': `PLAINTEXT://127.0.0.1:${doors[index] ?? port},${inside}`,
+        'inter.broker.listener.name': 'INSIDE',
+        'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT',
         'log.dirs': join(folder, 'log'),
       },
     };

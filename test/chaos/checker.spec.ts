@@ -1,0 +1,141 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { check } from './checker.js';
+import type { Evidence, Kept } from './evidence.js';
+
+/* A few payments out of a run of a minute with every fault; each story doctors one thing. */
+const file = join(import.meta.dirname, '..', '..', '..', 'test', 'chaos', 'recorded.json');
+const recorded = () => JSON.parse(readFileSync(file, 'utf8')) as Evidence;
+const events = 'refunds.events.v1';
+const rulesOf = (evidence: Evidence) => [...new Set(check(evidence).map(({ rule }) => rule))];
+
+describe('The checker of the chaos rig', () => {
+  it('finds nothing in what was recorded', () => {
+    const evidence = recorded();
+    expect(evidence.database.refunds.length).toBeGreaterThan(5);
+    expect(check(evidence)).toEqual([]);
+  });
+
+  it("finds a refund that is doubled in the provider's book", () => {
+    const evidence = recorded();
+    const payments = evidence.books.payments.map((payment, at) => {
+      const [first] = payment.refunds;
+      return at === 0 && first !== undefined
+        ? { ...payment, refunds: [...payment.refunds, { ...first, id: 're_again' }] }
+        : payment;
+    });
+    const id = payments[0]?.refunds[0]?.metadata['redress_refund'];
+    const findings = check({ ...evidence, books: { ...evidence.books, payments } });
+    expect(findings).toContainEqual({
+      rule: 'one effect per command',
+      what: expect.stringContaining(`${id} was refunded 2 times`),
+    });
+  });
+
+  it("finds a refund that is missing from the provider's book", () => {
+    const evidence = recorded();
+    const payments = evidence.books.payments.map((payment) => ({ ...payment, refunds: [] }));
+    expect(rulesOf({ ...evidence, books: { ...evidence.books, payments } })).toContain('one effect per command');
+  });
+
+  it('finds more refunded than was captured', () => {
+    const evidence = recorded();
+    const payments = evidence.books.payments.map((payment) => ({ ...payment, amount: 1 }));
+    expect(rulesOf({ ...evidence, books: { ...evidence.books, payments } })).toContain('no more than captured');
+  });
+
+  it('finds a book that says less than was refunded, and one that says more where no person is told', () => {
+    const evidence = recorded();
+    for (const by of [-1, 1]) {
+      const payments = evidence.database.payments.map((payment) => ({ ...payment, refunded: payment.refunded + by }));
+      expect(rulesOf({ ...evidence, database: { ...evidence.database, payments } })).toEqual(['no more than captured']);
+    }
+  });
+
+  it("finds a refund from the provider's dashboard that we were told of and do not know", () => {
+    const evidence = recorded();
+    const made = { id: 'refund_made_outside', amount: 1, status: 'succeeded', metadata: { reference_id: '' } };
+    const withIt = (answers: readonly number[]) => {
+      const payments = evidence.books.payments.map((payment) =>
+        payment.provider === 'zamp' ? { ...payment, refunds: [...payment.refunds, made] } : payment,
+      );
+      const webhook = { id: 'callback_1', provider: 'zamp', type: 'refund succeeded', subject: made.id, answers };
+      return rulesOf({ ...evidence, books: { payments, webhooks: [...evidence.books.webhooks, webhook] } });
+    };
+    expect(withIt([200])).toEqual(['no more than captured', 'webhooks disposed of', 'statuses agree']);
+    expect(withIt([])).toEqual([]);
+  });
+
+  it('finds an event that Kafka does not have', () => {
+    const evidence = recorded();
+    const [, dropped] = kept(evidence, events);
+    const findings = check(onTopic(evidence, (records) => records.filter(({ id }) => id !== dropped?.id)));
+    expect(findings).toContainEqual({ rule: 'every event on Kafka', what: expect.stringContaining(dropped?.id ?? '') });
+    expect(findings.map(({ rule }) => rule)).toContain('in order');
+  });
+
+  it('finds two events that stand in the wrong order', () => {
+    const evidence = recorded();
+    const findings = check(
+      onTopic(evidence, ([first, second, ...rest]) => {
+        const isPair = first?.key === second?.key && first?.key !== null;
+        expect(isPair).toBe(true);
+        return [second, first, ...rest].filter((record) => record !== undefined);
+      }),
+    );
+    expect(findings).toEqual([{ rule: 'in order', what: expect.stringContaining(events) }]);
+  });
+
+  it('passes over an event that comes twice', () => {
+    const evidence = recorded();
+    expect(check(onTopic(evidence, (records) => [...records, ...records]))).toEqual([]);
+  });
+
+  it('finds a command without its outcome, and one with two', () => {
+    const evidence = recorded();
+    const outcomes = kept(evidence, 'refunds.outcomes.v1');
+    const [first] = outcomes.filter(({ type }) => !type.includes('repeated'));
+    const without = outcomes.filter(({ commandId }) => commandId !== first?.commandId);
+    const twice = [...outcomes, ...(first === undefined ? [] : [{ ...first, id: 'evt_second' }])];
+    for (const [records, count] of [
+      [without, 0],
+      [twice, 2],
+    ] as const) {
+      const findings = check({ ...evidence, topics: { ...evidence.topics, 'refunds.outcomes.v1': records } });
+      expect(findings).toContainEqual({
+        rule: 'one outcome per command',
+        what: `the command ${first?.commandId} has ${count} outcomes`,
+      });
+    }
+  });
+
+  it('finds a webhook that was answered with 2xx and is nowhere', () => {
+    const evidence = recorded();
+    const database = { ...evidence.database, deliveries: [] };
+    expect(rulesOf({ ...evidence, database })).toEqual(['webhooks disposed of']);
+  });
+
+  it('finds a feed that is not the log', () => {
+    const evidence = recorded();
+    expect(rulesOf({ ...evidence, feed: evidence.feed.slice(1) })).toEqual(['feed equals log']);
+  });
+
+  it('finds a status that is not the provider’s, and work that is left', () => {
+    const evidence = recorded();
+    const as = (status: string) => {
+      const refunds = evidence.database.refunds.map((refund) => (refund.status === 'succeeded' ? { ...refund, status } : refund));
+      return rulesOf({ ...evidence, database: { ...evidence.database, refunds } });
+    };
+    expect(as('pending')).toContain('statuses agree');
+    expect(as('submitted')).toContain('nothing open without attention');
+  });
+});
+
+function kept(evidence: Evidence, topic: string): readonly Kept[] {
+  return evidence.topics[topic] ?? [];
+}
+
+function onTopic(evidence: Evidence, change: (records: readonly Kept[]) => readonly Kept[]): Evidence {
+  return { ...evidence, topics: { ...evidence.topics, [events]: change(kept(evidence, events)) } };
+}

@@ -1,0 +1,182 @@
+/* One run: load and faults, then all is healed, what is open is waited for, and the checker has its say. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Kafka, logLevel } from 'kafkajs';
+import { check, type Finding, untold } from './checker.js';
+import { Clients } from './clients.js';
+import type { Evidence } from './evidence.js';
+import { gather } from './gather.js';
+import { kinds, Nemesis } from './nemesis.js';
+import { Rig } from './rig.js';
+import { Seeded } from './seeded.js';
+
+export interface StorySettings {
+  readonly seed: number;
+  readonly ms: number;
+  readonly perSecond: number;
+  /** Where the history, the report and, on a finding, all that was read are kept. */
+  readonly folder: string;
+  readonly say: (what: string) => void;
+}
+
+export interface Report {
+  readonly seed: number;
+  readonly seconds: number;
+  readonly drainSeconds: number;
+  /** Null where all open work ended in time. */
+  readonly stuck: string | null;
+  readonly findings: readonly Finding[];
+  readonly injected: Readonly<Record<string, number>>;
+  readonly clients: Readonly<Record<string, number>>;
+  readonly figures: Readonly<Record<string, number>>;
+  readonly nemesisErrors: readonly string[];
+}
+
+const drainMs = 300_000;
+
+export async function story({ seed, ms, perSecond, folder, say }: StorySettings): Promise<Report> {
+  say('Starting PostgreSQL, three Kafka brokers, the simulators, two apis and three workers ...');
+  const rig = await Rig.start();
+  let isFine = false;
+  try {
+    const clients = new Clients(rig, new Seeded(seed), seed, join(folder, `history-${seed}.jsonl`));
+    const nemesis = new Nemesis(rig, new Seeded(seed ^ 0x5eed), say);
+    say(`Load and faults for ${ms / 1_000} s, seed ${seed}`);
+    await Promise.all([clients.run(ms, perSecond), nemesis.run(ms)]);
+    say('Healing');
+    await nemesis.heal();
+    const begun = Date.now();
+    await rig.until('the apis are ready again', () => rig.ready(), 120_000);
+    await clients.end();
+    const stuck = await drained(rig, say);
+    const drainSeconds = Math.round((Date.now() - begun) / 1_000);
+    say('Reading the books, the database, Kafka and the feed');
+    const evidence = await gather(rig, clients.history);
+    const findings = check(evidence);
+    const report: Report = {
+      seed,
+      seconds: ms / 1_000,
+      drainSeconds,
+      stuck,
+      findings,
+      injected: Object.fromEntries(
+        Object.entries(kinds).map(([kind, name]) => [name, nemesis.counts.get(kind as keyof typeof kinds) ?? 0]),
+      ),
+      clients: Object.fromEntries([...clients.counts].toSorted(([a], [b]) => a.localeCompare(b))),
+      figures: figuresOf(evidence, rig),
+      nemesisErrors: nemesis.errors,
+    };
+    isFine = findings.length === 0 && stuck === null;
+    writeFileSync(join(folder, `report-${seed}.json`), JSON.stringify(report, null, 2));
+    if (!isFine) writeFileSync(join(folder, `evidence-${seed}.json`), JSON.stringify(evidence));
+    if (!isFine) say(`Logs and data are kept in ${rig.folder}`);
+    return report;
+  } finally {
+    await rig.stop({ keep: !isFine });
+  }
+}
+
+/** Waits for open work, and has time pass so that retries, repeated webhooks and sweeps come due. What is left is told. */
+async function drained(rig: Rig, say: (what: string) => void): Promise<string | null> {
+  const end = Date.now() + drainMs;
+  let left = '';
+  for (let hours = 0; Date.now() < end;) {
+    const { due, waiting } = await openWork(rig);
+    left = [due, waiting].filter((each) => each !== '').join(', ');
+    if (left === '' && hours >= 24) return null;
+    if (due === '') {
+      // Every three hours: retries come due, webhooks come again, and the sweeps see what no webhook told.
+      await rig.control('clock', { advanceSeconds: 3 * 3_600 });
+      hours += 3;
+      await sleep(4_000);
+      continue;
+    }
+    say(`still open: ${left}`);
+    await sleep(3_000);
+  }
+  return left === '' ? null : left;
+}
+
+/** What should go on by itself, and what waits for its time or behind what does. */
+async function openWork(rig: Rig): Promise<{ due: string; waiting: string }> {
+  const waiting = await rig.query<{ what: string; n: number }>(
+    `select 'refunds ' || status as what, count(*)::int as n from refund
+       where status in ('requested', 'approved', 'submitted', 'outcome_unknown') and attention is null group by 1
+     union all select 'webhooks', count(*)::int from webhook_delivery where disposition is null and operation_id is not null having count(*) > 0`,
+  );
+  const rows = await rig.query<{ what: string; n: number }>(
+    `select kind as what, count(*)::int as n from provider_operation
+       where state = 'open' and head and kind not in ('refunds.list', 'disputes.list') and run_at < service_now() + interval '5 seconds' group by 1
+     union all select 'webhooks', count(*)::int from webhook_delivery where disposition is null and operation_id is null having count(*) > 0
+     union all select 'events to seal', count(*)::int from event e
+       where not exists (select 1 from event_position p where p.ordinal = e.ordinal) having count(*) > 0
+     union all select 'events to send on ' || c.topic, count(*)::int from topic_cursor c
+       join event_position p on p.topic = c.topic and p.position > c.position group by 1`,
+  );
+  const behind = await commandsBehind(rig);
+  const told = (all: readonly { what: string; n: number }[]) => all.map(({ what, n }) => `${n} ${what}`).join(', ');
+  return { due: told([...rows, ...(behind > 0 ? [{ what: 'commands on Kafka', n: behind }] : [])]), waiting: told(waiting) };
+}
+
+async function commandsBehind(rig: Rig): Promise<number> {
+  const admin = new Kafka({ brokers: rig.places.brokers.split(','), logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  try {
+    const ends = await admin.fetchTopicOffsets('refunds.commands.v1');
+    const stored = await rig.query<{ partition: number; next: string }>(
+      `select partition, next_offset::text as next from partition_offset where topic = 'refunds.commands.v1'`,
+    );
+    return ends.reduce((sum, { partition, high }) => {
+      const next = stored.find((row) => row.partition === partition)?.next ?? '0';
+      return sum + Math.max(0, Number(high) - Number(next));
+    }, 0);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+function figuresOf({ history, books, database, topics, feed, attention }: Evidence, rig: Rig): Record<string, number> {
+  const sent = Object.values(topics).flat();
+  return {
+    'tries of clients': history.length,
+    commands: new Set(history.map(({ door, key }) => `${door} ${key}`)).size,
+    'tries of unknown end': history.filter(({ end }) => end === 'unknown').length,
+    payments: books.payments.length,
+    'refunds at the providers': books.payments.reduce((sum, { refunds }) => sum + refunds.length, 0),
+    "refunds in Zamp's dashboard that no callback told of": untold(books).size,
+    'refunds that a person is told of': database.refunds.filter((refund) => refund.attention !== null).length,
+    'refunds in our book': database.refunds.length,
+    'refunds succeeded': database.refunds.filter(({ status }) => status === 'succeeded').length,
+    'refunds rejected': database.refunds.filter(({ status }) => status === 'rejected').length,
+    disputes: database.disputes.length,
+    'webhooks sent': books.webhooks.length,
+    'webhooks kept': database.deliveries.length,
+    'events in the log': database.events.length,
+    'records on Kafka': sent.length,
+    'records that came more than once': sent.length - new Set(sent.map(({ id }) => id)).size,
+    'events in the feed': feed.length,
+    'shown to people': attention.length,
+    'processes that ended by themselves': rig.endedByThemselves,
+  };
+}
+
+export function tell(report: Report): string {
+  const lines = (all: Readonly<Record<string, number>>) =>
+    Object.entries(all)
+      .map(([what, n]) => `  ${String(n).padStart(6)}  ${what}`)
+      .join('\n');
+  const total = Object.values(report.injected).reduce((sum, n) => sum + n, 0);
+  const verdict =
+    report.findings.length === 0 && report.stuck === null
+      ? 'zero lost, zero doubled, zero out of order, zero stuck'
+      : `${report.findings.length} findings${report.stuck === null ? '' : `; still open: ${report.stuck}`}`;
+  return [
+    `seed ${report.seed}, ${report.seconds} s, drained in ${report.drainSeconds} s: ${verdict}`,
+    `\ninjected and healed: ${total}\n${lines(report.injected)}`,
+    `\nclients\n${lines(report.clients)}`,
+    `\nfigures\n${lines(report.figures)}`,
+    ...report.nemesisErrors.map((error) => `\nnot injected as meant: ${error}`),
+    ...report.findings.slice(0, 40).map(({ rule, what }) => `\nBROKEN ${rule}: ${what}`),
+  ].join('\n');
+}
