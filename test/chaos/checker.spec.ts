@@ -39,6 +39,23 @@ describe('The checker of the chaos rig', () => {
     expect(rulesOf({ ...evidence, books: { ...evidence.books, payments } })).toContain('one effect per command');
   });
 
+  it('finds a dispute that was answered twice', () => {
+    const evidence = recorded();
+    const twice = { id: 'du_1', status: 'under_review', submissions: 2, closes: 0 };
+    const payments = evidence.books.payments.map((payment, at) => (at === 0 ? { ...payment, disputes: [twice] } : payment));
+    const findings = check({ ...evidence, books: { ...evidence.books, payments } });
+    expect(findings).toContainEqual({ rule: 'one answer per dispute', what: 'du_1 was answered 2 times, and given up 0 times' });
+  });
+
+  it('finds an order over Kafka without an outcome', () => {
+    const evidence = recorded();
+    const rest = { provider: 'stripe', paymentId: 'du_1', amount: 0, otherBody: false } as const;
+    const order = { at: 0, door: 'kafka', what: 'order', key: 'o-1', ...rest, end: 'ok' } as const;
+    expect(check({ ...evidence, history: [...evidence.history, order] })).toEqual([
+      { rule: 'one outcome per command', what: 'the order o-1 has 0 outcomes' },
+    ]);
+  });
+
   it('finds more refunded than was captured', () => {
     const evidence = recorded();
     const payments = evidence.books.payments.map((payment) => ({ ...payment, amount: 1 }));

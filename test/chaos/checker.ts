@@ -8,6 +8,7 @@ import type { Action, Booked, Evidence, Kept } from './evidence.js';
 export interface Finding {
   readonly rule:
     | 'one effect per command'
+    | 'one answer per dispute'
     | 'no more than captured'
     | 'one outcome per command'
     | 'webhooks disposed of'
@@ -22,6 +23,7 @@ export interface Finding {
 export function check(evidence: Evidence): Finding[] {
   return [
     ...effects(evidence),
+    ...answers(evidence),
     ...captured(evidence),
     ...outcomes(evidence),
     ...webhooks(evidence),
@@ -36,7 +38,7 @@ export function check(evidence: Evidence): Finding[] {
 const stands = ({ status }: { readonly status: string }) => status !== 'failed' && status !== 'canceled';
 
 /** Which of our refunds asked for it; null for one from the dashboard. */
-function askedBy(refund: Booked['refunds'][number]): string | null {
+export function askedBy(refund: Booked['refunds'][number]): string | null {
   const { redress_refund: stripe, reference_id: zamp } = refund.metadata;
   return stripe ?? (zamp === undefined || zamp === '' ? null : (zamp.split(':')[0] ?? null));
 }
@@ -80,6 +82,17 @@ function effects({ history, books, database }: Evidence): Finding[] {
       tell(`the command ${key} was taken again with another body`);
   }
   return found;
+}
+
+/** All disputes of a run stay in their first stage, which takes one answer. */
+function answers({ books }: Evidence): Finding[] {
+  return books.payments
+    .flatMap(({ disputes }) => disputes)
+    .filter(({ submissions, closes }) => submissions > 1 || closes > 1)
+    .map(({ id, submissions, closes }) => ({
+      rule: 'one answer per dispute',
+      what: `${id} was answered ${submissions} times, and given up ${closes} times`,
+    }));
 }
 
 function byCommand(history: readonly Action[], what: Action['what']): Map<string, Action[]> {
@@ -136,6 +149,10 @@ function outcomes({ history, database, topics }: Evidence): Finding[] {
   for (const { what, key, end } of history)
     if (what === 'poison' && end === 'ok' && !letters.has(key)) tell(`the unreadable record ${key} is no dead letter`);
   const byCommandId = Map.groupBy(decided, ({ commandId }) => commandId ?? '');
+  for (const { key, end } of history.filter(({ what }) => what === 'order')) {
+    const count = byCommandId.get(key)?.length ?? 0;
+    if (count > 1 || (end === 'ok' && count === 0)) tell(`the order ${key} has ${count} outcomes`);
+  }
   for (const [command, actions] of byCommand(history, 'refund')) {
     const [door = '', key = ''] = command.split(' ');
     const isTaken = actions.some(({ end, otherBody }) => end === 'ok' && !otherBody);
@@ -270,7 +287,7 @@ function open({ history, database, attention }: Evidence): Finding[] {
   const shown = new Set(attention);
   for (const { id, status, attention: why } of database.refunds) {
     const isOpen = ['requested', 'approved', 'submitted', 'outcome_unknown'].includes(status);
-    if (isOpen && why === null && !shown.has(id)) tell(`${id} is ${status}`);
+    if (isOpen) tell(`${id} is ${status}`);
     if (why !== null && !shown.has(id)) tell(`${id} needs attention (${why}), and is not shown`);
   }
   for (const { id, kind, state } of database.operations) if (!shown.has(id)) tell(`${kind} ${id} is ${state}`);

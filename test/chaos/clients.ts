@@ -18,6 +18,8 @@ interface Payment {
 /** What a key stands for. */
 type Command = Pick<Action, 'door' | 'key' | 'amount'> & Payment;
 
+const disputeCommands = 'disputes.commands.v1';
+
 export class Clients {
   readonly history: Action[] = [];
   readonly counts = new Map<string, number>();
@@ -65,7 +67,8 @@ export class Clients {
     if (dice < 0.62) return this.command();
     if (dice < 0.76) return this.repeat();
     if (dice < 0.8) return this.otherBody();
-    if (dice < 0.84) return this.cancel();
+    if (dice < 0.82) return this.cancel();
+    if (dice < 0.84) return this.cancelOverKafka();
     if (dice < 0.88) return this.dashboard();
     if (dice < 0.92) return this.dispute();
     if (dice < 0.97) return this.onDispute();
@@ -177,11 +180,11 @@ export class Clients {
     return this.produce({ key: paymentId, value: JSON.stringify(body), headers: headersOf(key) });
   }
 
-  private async produce(message: Message): Promise<void> {
+  private async produce(message: Message, topic = 'refunds.commands.v1'): Promise<void> {
     this.producer ??= await this.connected();
     const producer = this.producer;
     try {
-      await producer.send({ topic: 'refunds.commands.v1', acks: -1, timeout: 10_000, messages: [message] });
+      await producer.send({ topic, acks: -1, timeout: 10_000, messages: [message] });
     } catch (error) {
       if (this.producer === producer) {
         this.producer = undefined;
@@ -218,6 +221,27 @@ export class Clients {
     this.count(`cancels answered ${answer.status}`);
   }
 
+  private async cancelOverKafka(): Promise<void> {
+    if (this.refunds.length === 0) return;
+    const refundId = this.seeded.oneOf(this.refunds.slice(-20));
+    await this.order('refunds.commands.v1', 'redress.CancelRefund.v1', refundId, { refundId });
+  }
+
+  /** About what exists, over Kafka. */
+  private async order(topic: string, type: string, about: string, body: object): Promise<void> {
+    const key = `${this.seed}-o${this.made++}`;
+    const rest = { provider: 'stripe', paymentId: about, amount: 0, otherBody: false } as const;
+    const action: Action = { at: Date.now(), door: 'kafka', what: 'order', key, ...rest, end: 'open' };
+    this.note(action);
+    const sent = this.produce({ key: about, value: JSON.stringify(body), headers: headersOf(key, type) }, topic);
+    action.end = await sent.then(
+      () => 'ok' as const,
+      () => 'unknown' as const,
+    );
+    this.count(`${type} over kafka ${action.end}`);
+    this.note(action);
+  }
+
   private async dashboard(): Promise<void> {
     const payment = this.seeded.next() < 0.5 ? this.seeded.oneOf(this.hot) : await this.pay('stripe', 5_000);
     await this.rig.control('dashboard-refunds', { paymentId: payment.paymentId, amount: this.seeded.whole(1, 9) * 50 });
@@ -246,6 +270,9 @@ export class Clients {
     const found = await this.rig.call('GET', `/v1/disputes?q=${dispute.disputeId}`);
     const [ours] = found.body['data'] as { id: string }[];
     if (ours === undefined || dispute.isAnswered) return;
+    const isOverKafka = this.seeded.next() < 0.5;
+    if (act === 'accept' && isOverKafka)
+      return this.order(disputeCommands, 'redress.AcceptDispute.v1', ours.id, { disputeId: ours.id, confirm: true });
     if (act === 'accept') {
       const answer = await this.rig.call('POST', `/v1/disputes/${ours.id}/accept`, { confirm: true });
       this.count(`disputes: accept answered ${answer.status}`);
@@ -260,7 +287,10 @@ export class Clients {
       { 'if-match': String(shown['version']) },
     );
     const { body: written } = await this.rig.call('GET', `/v1/disputes/${ours.id}/evidence`);
-    const answer = await this.rig.call('POST', `/v1/disputes/${ours.id}/submit`, { confirm: true, version: written['version'] });
+    const { version } = written;
+    if (isOverKafka)
+      return this.order(disputeCommands, 'redress.SubmitEvidence.v1', ours.id, { disputeId: ours.id, confirm: true, version });
+    const answer = await this.rig.call('POST', `/v1/disputes/${ours.id}/submit`, { confirm: true, version });
     if (answer.status === 200) dispute.isAnswered = true;
     this.count(`disputes: submit answered ${answer.status}`);
   }
@@ -283,12 +313,12 @@ export class Clients {
   }
 }
 
-function headersOf(id: string): Record<string, string> {
+function headersOf(id: string, type = 'redress.RequestRefund.v1'): Record<string, string> {
   return {
     ce_specversion: '1.0',
     ce_id: id,
     ce_source: '/chaos',
-    ce_type: 'redress.RequestRefund.v1',
+    ce_type: type,
     'content-type': 'application/json',
   };
 }

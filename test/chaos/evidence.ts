@@ -4,7 +4,8 @@
 export interface Action {
   readonly at: number;
   readonly door: 'http' | 'kafka';
-  readonly what: 'refund' | 'poison';
+  /** `order`: about a refund or a dispute that exists, whose id stands where else the payment's does. */
+  readonly what: 'refund' | 'order' | 'poison';
   readonly key: string;
   readonly provider: 'stripe' | 'zamp';
   readonly paymentId: string;
@@ -27,7 +28,13 @@ export interface Booked {
     readonly status: string;
     readonly metadata: Readonly<Record<string, string>>;
   }[];
-  readonly disputes: readonly { readonly id: string; readonly status: string }[];
+  readonly disputes: readonly {
+    readonly id: string;
+    readonly status: string;
+    /** How often evidence was submitted, and how often the dispute was given up. */
+    readonly submissions: number;
+    readonly closes: number;
+  }[];
 }
 
 export interface Evidence {

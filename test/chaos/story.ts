@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
-import { check, type Finding, untold } from './checker.js';
+import { askedBy, check, type Finding, untold } from './checker.js';
 import { Clients } from './clients.js';
 import type { Evidence } from './evidence.js';
 import { gather } from './gather.js';
@@ -49,7 +49,7 @@ export async function story({ seed, ms, perSecond, folder, say }: StorySettings)
     const begun = Date.now();
     await rig.until('the apis are ready again', () => rig.ready(), 120_000);
     await clients.end();
-    const stuck = await drained(rig, say);
+    const { left: stuck, asked } = await drained(rig, say);
     const drainSeconds = Math.round((Date.now() - begun) / 1_000);
     say('Reading the books, the database, Kafka and the feed');
     const evidence = await gather(rig, clients.history);
@@ -64,7 +64,7 @@ export async function story({ seed, ms, perSecond, folder, say }: StorySettings)
         Object.entries(kinds).map(([kind, name]) => [name, nemesis.counts.get(kind as keyof typeof kinds) ?? 0]),
       ),
       clients: Object.fromEntries([...clients.counts].toSorted(([a], [b]) => a.localeCompare(b))),
-      figures: figuresOf(evidence, rig),
+      figures: { ...figuresOf(evidence, rig), 'refunds that a person found out about': asked },
       nemesisErrors: nemesis.errors,
     };
     isFine = findings.length === 0 && stuck === null;
@@ -77,15 +77,20 @@ export async function story({ seed, ms, perSecond, folder, say }: StorySettings)
   }
 }
 
-/** Waits for open work, and has time pass so that retries, repeated webhooks and sweeps come due. What is left is told. */
-async function drained(rig: Rig, say: (what: string) => void): Promise<string | null> {
+/**
+ * Waits for open work, and has time pass so that retries, repeated webhooks and sweeps come due. After a day of it, what nobody can tell is
+ * found out by a person. What is left is told.
+ */
+async function drained(rig: Rig, say: (what: string) => void): Promise<{ left: string | null; asked: number }> {
   const end = Date.now() + drainMs;
   let left = '';
+  let asked = 0;
   for (let hours = 0; Date.now() < end;) {
     const { due, waiting } = await openWork(rig);
     left = [due, waiting].filter((each) => each !== '').join(', ');
-    if (left === '' && hours >= 24) return null;
+    if (left === '' && hours >= 24) return { left: null, asked };
     if (due === '') {
+      if (hours >= 24) asked += await findOut(rig);
       // Every three hours: retries come due, webhooks come again, and the sweeps see what no webhook told.
       await rig.control('clock', { advanceSeconds: 3 * 3_600 });
       hours += 3;
@@ -95,14 +100,30 @@ async function drained(rig: Rig, say: (what: string) => void): Promise<string | 
     say(`still open: ${left}`);
     await sleep(3_000);
   }
-  return left === '' ? null : left;
+  return { left: left === '' ? null : left, asked };
+}
+
+/** A person looks into the provider's books and says what became of refunds of which nobody could tell. */
+async function findOut(rig: Rig): Promise<number> {
+  const unknown = await rig.query<{ id: string }>(
+    `select 'rf_' || replace(id::text, '-', '') as id from refund where status = 'outcome_unknown' and attention = 'outcome_unknown'`,
+  );
+  const { payments } = (await rig.books()) as Evidence['books'];
+  const booked = payments.flatMap(({ refunds }) => refunds);
+  for (const { id } of unknown) {
+    const theirs = booked.findLast((refund) => askedBy(refund) === id);
+    const failed = theirs?.status === 'failed' ? 'failed' : 'succeeded';
+    const word = theirs === undefined ? { outcome: 'not_created' } : { outcome: failed, providerRefundId: theirs.id };
+    await rig.call('POST', `/v1/refunds/${id}/resolve`, { ...word, reason: "Looked up in the provider's books" });
+  }
+  return unknown.length;
 }
 
 /** What should go on by itself, and what waits for its time or behind what does. */
 async function openWork(rig: Rig): Promise<{ due: string; waiting: string }> {
   const waiting = await rig.query<{ what: string; n: number }>(
     `select 'refunds ' || status as what, count(*)::int as n from refund
-       where status in ('requested', 'approved', 'submitted', 'outcome_unknown') and attention is null group by 1
+       where status in ('requested', 'approved', 'submitted', 'outcome_unknown') group by 1
      union all select 'webhooks', count(*)::int from webhook_delivery where disposition is null and operation_id is not null having count(*) > 0`,
   );
   const rows = await rig.query<{ what: string; n: number }>(
@@ -123,14 +144,17 @@ async function commandsBehind(rig: Rig): Promise<number> {
   const admin = new Kafka({ brokers: rig.places.brokers.split(','), logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
   try {
-    const ends = await admin.fetchTopicOffsets('refunds.commands.v1');
-    const stored = await rig.query<{ partition: number; next: string }>(
-      `select partition, next_offset::text as next from partition_offset where topic = 'refunds.commands.v1'`,
+    const stored = await rig.query<{ topic: string; partition: number; next: string }>(
+      'select topic, partition, next_offset::text as next from partition_offset',
     );
-    return ends.reduce((sum, { partition, high }) => {
-      const next = stored.find((row) => row.partition === partition)?.next ?? '0';
-      return sum + Math.max(0, Number(high) - Number(next));
-    }, 0);
+    let behind = 0;
+    for (const topic of ['refunds.commands.v1', 'disputes.commands.v1']) {
+      for (const { partition, high } of await admin.fetchTopicOffsets(topic)) {
+        const next = stored.find((row) => row.topic === topic && row.partition === partition)?.next ?? '0';
+        behind += Math.max(0, Number(high) - Number(next));
+      }
+    }
+    return behind;
   } finally {
     await admin.disconnect();
   }
@@ -161,7 +185,13 @@ function figuresOf({ history, books, database, topics, feed, attention }: Eviden
   };
 }
 
+/** Faults that a run never injected, where it was long enough for each. */
+export function unmet({ seconds, injected }: Report): string[] {
+  return seconds < 120 ? [] : Object.keys(injected).filter((kind) => injected[kind] === 0);
+}
+
 export function tell(report: Report): string {
+  const never = unmet(report);
   const lines = (all: Readonly<Record<string, number>>) =>
     Object.entries(all)
       .map(([what, n]) => `  ${String(n).padStart(6)}  ${what}`)
@@ -176,6 +206,7 @@ export function tell(report: Report): string {
     `\ninjected and healed: ${total}\n${lines(report.injected)}`,
     `\nclients\n${lines(report.clients)}`,
     `\nfigures\n${lines(report.figures)}`,
+    ...(never.length > 0 ? [`\nnever injected: ${never.join(', ')}`] : []),
     ...report.nemesisErrors.map((error) => `\nnot injected as meant: ${error}`),
     ...report.findings.slice(0, 40).map(({ rule, what }) => `\nBROKEN ${rule}: ${what}`),
   ].join('\n');
