@@ -22,7 +22,10 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
+import { Client } from 'pg';
 import { endOf, lastLines, lineThatSaysWhy, Obstacle, portFor, run } from './child.js';
+
+const migrations = join('dist', 'apps', 'worker', 'src', 'migrate.js');
 
 /** A running server. */
 export type Postgres = {
@@ -38,6 +41,19 @@ export type PostgresOptions = {
   /** For tests: nothing is flushed to disk, and the data folder goes when the server stops. */
   readonly throwaway?: boolean;
 };
+
+/** The migrated database of which every spec file gets a copy of its own: a copy takes a fortieth of a second, the migrations far longer. */
+export async function makeTemplate(url: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  await client.query('drop database if exists redress_template');
+  await client.query('create database redress_template');
+  await client.end();
+  const template = new URL(url);
+  template.pathname = '/redress_template';
+  const migrated = await run(process.execPath, [migrations], { env: { ...process.env, DATABASE_URL: template.href } });
+  if (migrated.code !== 0) throw new Obstacle(`the migrations do not run:\n${migrated.stdout}${migrated.stderr}`);
+}
 
 /** Starts PostgreSQL on a data folder, making the cluster if there is none. One that a killed start left behind is stopped first. */
 export async function startPostgres({ dir, port = 0, throwaway = false }: PostgresOptions): Promise<Postgres> {

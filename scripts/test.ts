@@ -8,12 +8,10 @@ import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { Client } from 'pg';
-import { endOf, inOneLine, Obstacle, run } from './child.js';
+import { endOf, inOneLine } from './child.js';
 import { startKafka } from './kafka.js';
-import { startPostgres } from './postgres.js';
+import { makeTemplate, startPostgres } from './postgres.js';
 
-const migrate = join('dist', 'apps', 'worker', 'src', 'migrate.js');
 const folder = mkdtempSync(join(tmpdir(), 'redress-test-'));
 chmodSync(folder, 0o755); // Root's PostgreSQL runs as another user.
 const stops: (() => Promise<void>)[] = [];
@@ -66,19 +64,6 @@ async function databaseServer(): Promise<string> {
   stops.push(() => postgres.stop());
   await makeTemplate(postgres.url);
   return postgres.url;
-}
-
-/** The migrated database of which every spec file gets a copy of its own: a copy takes a fortieth of a second, the migrations far longer. */
-async function makeTemplate(url: string): Promise<void> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  await client.query('drop database if exists redress_template');
-  await client.query('create database redress_template');
-  await client.end();
-  const template = new URL(url);
-  template.pathname = '/redress_template';
-  const migrated = await run(process.execPath, [migrate], { env: { ...process.env, DATABASE_URL: template.href } });
-  if (migrated.code !== 0) throw new Obstacle(`the migrations do not run:\n${migrated.stdout}${migrated.stderr}`);
 }
 
 async function kafkaBrokers(): Promise<{ readonly brokers: string } | { readonly missing: string }> {

@@ -59,6 +59,27 @@ describe('A dispute', () => {
     expect(redress.dispute(booked.id)).toMatchObject({ status: 'won', money: 'reinstated' });
   });
 
+  it('is read again while the bank decides, and so ends though no webhook comes', async () => {
+    const { booked, dispute } = await opened();
+    await answered({ booked, id: dispute.id });
+    await redress.work();
+    expect(redress.dispute(booked.id).status).toBe('under_review');
+    redress.bank.win(booked.id);
+    await redress.workFor(13 * hour, 30);
+    expect(redress.dispute(booked.id)).toMatchObject({ status: 'won', money: 'reinstated' });
+  });
+
+  it('that is over is still listed for a year, since banks change their minds and webhooks get lost', async () => {
+    await redress.process().beginSweeps();
+    const { booked } = await opened();
+    redress.bank.win(booked.id);
+    await redress.workFor(90 * day, 180);
+    redress.bank.lose(booked.id);
+    await redress.workFor(25 * hour);
+    expect(redress.dispute(booked.id)).toMatchObject({ status: 'lost', money: 'withdrawn', attention: 'decision_reversed' });
+    expect(redress.payment('pi_1')).toMatchObject({ lost: 10_000n, refundable: false });
+  });
+
   it('heard of twice at once is one dispute', async () => {
     const booked = redress.bank.open('pi_1', hundred);
     await redress.notice('a', { about: 'dispute', providerDisputeId: booked.id, payment: 'pi_1' });

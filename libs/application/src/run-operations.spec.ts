@@ -80,6 +80,14 @@ describe('A send', () => {
     expect(redress.open()).toEqual([]);
   });
 
+  it('of the same amount as one before is another refund, with a key of its own', async () => {
+    const ids = [await redress.refund('pi_1', 100), await redress.refund('pi_1', 100)];
+    await redress.work();
+    expect(ids.map((id) => redress.of(id).status)).toEqual(['succeeded', 'succeeded']);
+    expect(redress.provider.refunds.map(({ refundId }) => refundId)).toEqual(ids);
+    expect(redress.payment('pi_1').refunded).toBe(200n);
+  });
+
   it('of an unknown outcome keeps the next one of its payment waiting, and no other payment', async () => {
     redress.provider.pay('pi_2', { amount: 500n, currency: 'USD' });
     redress.provider.nextSends('call_lost');
@@ -365,11 +373,11 @@ describe('A sweep', () => {
     expect(redress.all()).toHaveLength(3);
   });
 
-  it('sees a refund come back weeks later', async () => {
+  it('sees a refund come back weeks later, long after the walk over what is new has passed it', async () => {
     await redress.process().beginSweeps();
     const id = await redress.refund('pi_1', 100);
     await redress.work();
-    redress.pass(20 * 24 * hour);
+    await redress.workFor(20 * 24 * hour, 60);
     redress.provider.bankSays('re_1', 'failed', { failureCode: 'lost_or_stolen_card' });
     await redress.workFor(25 * hour);
     expect(redress.of(id)).toMatchObject({ status: 'reversed', attention: 'late_reversal', failureCode: 'lost_or_stolen_card' });

@@ -361,6 +361,12 @@ describe('A payment is read from Stripe', () => {
     await expect(stripe.readPayment('ch_1', call())).resolves.toMatchObject({ facts: { name: 'ch_1', aliases: [] } });
   });
 
+  it('by its charge, and cannot be refunded when that was authorised and never captured', async () => {
+    server.answers(json(200, { ...charge, payment_intent: null, captured: false, amount_captured: 0 }));
+    const facts = { captured: 0n, paidAt: null, refusal: { code: 'payment_not_captured' } };
+    await expect(stripe.readPayment('ch_1', call())).resolves.toMatchObject({ kind: 'found', facts });
+  });
+
   it('with all of its refunds, however many pages and whatever their status', async () => {
     const refunds = Array.from({ length: 230 }, (_, n) => ({ ...refund, id: `re_${n}`, status: n % 2 ? 'failed' : 'succeeded' }));
     const first = { ...charge, refunds: list(refunds.slice(0, 10), true) };

@@ -170,6 +170,11 @@ describe('Admitting a refund', () => {
     expect(admit(order(1000n), captured({ refusal }), terms)).toMatchObject(rejectedWith('payment_not_captured'));
   });
 
+  it('is not for a payment that its provider calls not refundable, whatever is left of it', () => {
+    expect(admit(order(1000n), captured({ refundable: false }), terms)).toMatchObject(rejectedWith('payment_disputed'));
+    expect(admit(order(1000n), captured({ refundable: true, refundableAt: readAt }), terms)).toMatchObject(admittedFor(1000n));
+  });
+
   it.each([
     ['the refund is in another currency than the payment', order(1000n, { currency: 'EUR' }), {}, 'currency_mismatch'],
     ['nothing is left', order(1000n), { refunded: 10_000n }, 'nothing_left_to_refund'],
