@@ -87,6 +87,11 @@ export class Rig {
       ZAMP_API_BASE: `${provider}/zamp`,
       ZAMP_WEBHOOK_ADDRESSES: '127.0.0.1',
       PROVIDER_CALL_TIMEOUT_SECONDS: '5',
+      // A run lives through days: what polls in them must not wait for limits that are made for days.
+      STRIPE_CALLS_PER_SECOND: '100',
+      STRIPE_CALLS_PER_SECOND_AND_ENDPOINT: '100',
+      ZAMP_CALLS_PER_SECOND: '100',
+      ZAMP_CALLS_PER_SECOND_AND_ENDPOINT: '100',
       DATABASE_URL: throughProxy.href,
       KAFKA_BROKERS: toKafka.map(({ port }) => `127.0.0.1:${port}`).join(','),
       SIMULATORS_PORT: String(ofSimulators),

@@ -33,7 +33,8 @@ export interface Report {
   readonly nemesisErrors: readonly string[];
 }
 
-const drainMs = 300_000;
+/** Within which all that is open must end: so long, and so much of the time in which it came up. */
+const drainWithin = { ms: 300_000, share: 0.3 };
 
 export async function story({ seed, ms, perSecond, folder, say }: StorySettings): Promise<Report> {
   say('Starting PostgreSQL, three Kafka brokers, the simulators, two apis and three workers ...');
@@ -49,7 +50,7 @@ export async function story({ seed, ms, perSecond, folder, say }: StorySettings)
     const begun = Date.now();
     await rig.until('the apis are ready again', () => rig.ready(), 120_000);
     await clients.end();
-    const { left: stuck, asked } = await drained(rig, say);
+    const { left: stuck, asked } = await drained(rig, drainWithin.ms + drainWithin.share * ms, say);
     const drainSeconds = Math.round((Date.now() - begun) / 1_000);
     say('Reading the books, the database, Kafka and the feed');
     const evidence = await gather(rig, clients.history);
@@ -81,8 +82,8 @@ export async function story({ seed, ms, perSecond, folder, say }: StorySettings)
  * Waits for open work, and has time pass so that retries, repeated webhooks and sweeps come due. After a day of it, what nobody can tell is
  * found out by a person. What is left is told.
  */
-async function drained(rig: Rig, say: (what: string) => void): Promise<{ left: string | null; asked: number }> {
-  const end = Date.now() + drainMs;
+async function drained(rig: Rig, withinMs: number, say: (what: string) => void): Promise<{ left: string | null; asked: number }> {
+  const end = Date.now() + withinMs;
   let left = '';
   let asked = 0;
   for (let hours = 0; Date.now() < end;) {

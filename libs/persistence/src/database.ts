@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { DataSource, DefaultNamingStrategy, QueryRunnerAlreadyReleasedError } from 'typeorm';
 import { Conflict, Fenced, Unavailable } from '#application/errors';
 import { rows } from '#persistence/rows';
@@ -12,6 +13,17 @@ import { HaltedPartitions1763800000008 } from '#persistence/migrations/0008-halt
 import { Disputes1763800000009 } from '#persistence/migrations/0009-disputes';
 import { DisputeIndexes1763800000010 } from '#persistence/migrations/0010-dispute-indexes';
 import { KnownCharges1763800000011 } from '#persistence/migrations/0011-known-charges';
+
+/**
+ * Heard by somebody from its first moment on. Between the login and whoever asked for the connection nobody listens, neither the pool nor
+ * TypeORM: an end that comes in the same packet would be nobody's, and would take the process with it. Whoever uses it next is told.
+ */
+class HeardClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
+}
 
 class SnakeCase extends DefaultNamingStrategy {
   override columnName(property: string, given: string | undefined): string {
@@ -56,6 +68,7 @@ export function dataSource({ url, connections, silenceMs = longestSilenceMs }: D
     applicationName: 'redress',
     extra: {
       max: connections,
+      Client: HeardClient,
       connectionTimeoutMillis: 5_000,
       stream: () => watchedSocket(silenceMs),
       // Session settings of every connection. Nothing of ours takes long, and whoever waits longer should hear of it. And every statement
