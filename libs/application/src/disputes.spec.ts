@@ -63,6 +63,7 @@ describe('A dispute', () => {
     const { booked, dispute } = await opened();
     await answered({ booked, id: dispute.id });
     await redress.work();
+    await redress.workFor(13 * hour, 30);
     expect(redress.dispute(booked.id).status).toBe('under_review');
     redress.bank.win(booked.id);
     await redress.workFor(13 * hour, 30);
