@@ -38,8 +38,8 @@ export const kafkaMutants: readonly Mutant[] = [
     name: 'kafka-same-producer-again',
     brings: 'K3',
     then: 'a producer that was refused once goes on being refused',
-    find: '        await this.dropTurn();\n        this.trouble = textOf(error);',
-    put: '        this.trouble = textOf(error);',
+    find: '      await this.dropTurn();\n      this.trouble = textOf(error);',
+    put: '      this.trouble = textOf(error);',
   },
   {
     ...taking,

@@ -1,7 +1,7 @@
 /*
  * npm run museum [-- --mutant NAME --quick --write]: puts each mutant into a copy of the service and sees that it is found, two at a time.
- * One that survives, or does not fit the code any more, fails the run. `--quick` leaves out what needs PostgreSQL, Kafka or the simulation;
- * `--write` puts what was seen into kills.json and docs/reliability.md.
+ * One that survives, or does not fit the code any more, fails the run. `--quick` does the incidents, as far as tests in memory find them; `--write`
+ * puts what was seen into kills.json and docs/reliability.md.
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ const { values } = parseArgs({
 });
 const wanted = mutants
   .filter(({ name }) => values.mutant?.includes(name) ?? true)
-  .filter(({ needs }) => values.quick !== true || needs === undefined);
+  .filter(({ needs, brings }) => values.quick !== true || (needs === undefined && typeof brings === 'number'));
 const folder = mkdtempSync(join(tmpdir(), 'redress-museum-'));
 chmodSync(folder, 0o755); // Root's PostgreSQL runs as another user.
 const stops: (() => Promise<void>)[] = [];

@@ -21,10 +21,8 @@ export const faults: readonly string[] = [
   ...named('dispute', ['opens', 'answers', 'wins', 'loses', 'escalates']),
 ];
 
-const refundStatuses = [
-  ...['requested', 'approved', 'submitted', 'outcome_unknown', 'pending', 'requires_action'],
-  ...['succeeded', 'failed', 'canceled', 'rejected', 'reversed'],
-];
+const openStatuses = ['requested', 'approved', 'submitted', 'outcome_unknown', 'pending', 'requires_action'];
+const refundStatuses = [...openStatuses, 'succeeded', 'failed', 'canceled', 'rejected', 'reversed'];
 const disputeStatuses = ['needs_response', 'under_review', 'won', 'lost'];
 export const statuses: readonly string[] = [...refundStatuses, ...disputeStatuses.map((each) => `dispute ${each}`)];
 const pairs = faults.flatMap((fault) => statuses.map((status) => `${fault} x ${status}`));

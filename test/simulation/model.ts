@@ -185,7 +185,12 @@ export function judge(story: Story): string[] {
   // The unknown is never written down as a failure.
   const failed = new Set(books.flatMap(({ refundId, stands }) => (refundId === null || stands ? [] : [refundId])));
   for (const { type, subject } of told) {
-    if (type === 'redress.refund.failed.v1' && kept.get(subject)?.origin === 'command' && !failed.has(subject) && !story.unmade.has(subject))
+    if (
+      type === 'redress.refund.failed.v1' &&
+      kept.get(subject)?.origin === 'command' &&
+      !failed.has(subject) &&
+      !story.unmade.has(subject)
+    )
       wrong.push(`${subject} was told as failed, and nobody had said so`);
   }
   // Nothing is stuck in silence; what waits behind one that asks for a person, waits for that person as well.

@@ -122,17 +122,17 @@ class Teller {
     this.steps += 1;
     const { chance } = this;
     const what = chance.next();
-    if (what < 0.6) await this.goOn();
-    else if (what < 0.8) this.beginSomething();
-    else if (what < 0.86) this.client();
-    else if (what < 0.9) await this.time();
-    else if (what < 0.93) await this.mail();
-    else if (what < 0.942) this.bank();
-    else if (what < 0.95) this.die();
-    else if (what < 0.96) this.freezeOrThaw();
-    else if (what < 0.964) this.dashboard();
-    else if (what < 0.972) this.dispute();
-    else if (what < 0.994) this.answer();
+    if (what < 0.59) await this.goOn();
+    else if (what < 0.79) this.beginSomething();
+    else if (what < 0.84) this.client();
+    else if (what < 0.88) await this.time();
+    else if (what < 0.91) await this.mail();
+    else if (what < 0.922) this.bank();
+    else if (what < 0.93) this.die();
+    else if (what < 0.94) this.freezeOrThaw();
+    else if (what < 0.944) this.dashboard();
+    else if (what < 0.958) this.dispute();
+    else if (what < 0.993) this.answer();
     else if (what < 0.997) this.onCall();
     else this.trouble();
     this.watch();
@@ -265,7 +265,7 @@ class Teller {
     const { id } = chance.one(disputes);
     const ours = disputeId('default', 'stripe', id);
     const key = `d-${(this.keys += 1)}`;
-    const what = chance.one(['edits', 'edits', 'files', 'Submit', 'Submit', 'Submit', ...rarely] as const);
+    const what = chance.one(['edits', 'edits', 'files', 'files', 'Submit', 'Submit', 'Submit', 'Submit', ...rarely] as const);
     this.say(`desk: ${what} ${id} by ${key}`);
     if (what === 'edits' || what === 'files') {
       const door = this.someDoor();
@@ -447,7 +447,8 @@ class Teller {
     if (what === 'opens' && bank.disputes.length < 3) {
       const payment = this.chance.one(['pi_2', 'pi_3']);
       const money = { amount: this.captured.get(payment) ?? 0n, currency: 'USD' };
-      bank.open(payment, money, { stage: this.chance.one(['inquiry', 'chargeback']) });
+      const dueBy = this.world.stores.later((1 + this.chance.upTo(8 * 24)) * hour);
+      bank.open(payment, money, { stage: this.chance.one(['inquiry', 'chargeback']), dueBy });
     } else if (open === undefined) return;
     else if (what === 'answers' && open.status === 'needs_response') bank.answerElsewhere(open.id);
     else if (what === 'wins') bank.win(open.id);
