@@ -37,7 +37,8 @@ export class Rig {
   private readonly down = new Set<string>();
   private stopping = false;
   /** Parts that ended though nobody told them to. */
-  endedByThemselves = 0;
+  /** Parts that ended without being told to, each with its last word. */
+  readonly endings: string[] = [];
 
   private constructor(
     readonly folder: string,
@@ -136,7 +137,7 @@ export class Rig {
       if (this.parts.get(name) !== part) return;
       this.parts.delete(name);
       if (this.stopping || this.down.has(name)) return;
-      this.endedByThemselves += 1;
+      this.endings.push(`${name} ended by itself: ${this.log(name, 3)}`);
       await sleep(1_000);
       if (!this.stopping && !this.parts.has(name) && !this.down.has(name)) this.startPart(name);
     });

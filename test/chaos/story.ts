@@ -31,6 +31,7 @@ export interface Report {
   readonly clients: Readonly<Record<string, number>>;
   readonly figures: Readonly<Record<string, number>>;
   readonly nemesisErrors: readonly string[];
+  readonly endings: readonly string[];
 }
 
 /** Within which all that is open must end: so long, and so much of the time in which it came up. */
@@ -67,6 +68,7 @@ export async function story({ seed, ms, perSecond, folder, say }: StorySettings)
       clients: Object.fromEntries([...clients.counts].toSorted(([a], [b]) => a.localeCompare(b))),
       figures: { ...figuresOf(evidence, rig), 'refunds that a person found out about': asked },
       nemesisErrors: nemesis.errors,
+      endings: rig.endings,
     };
     isFine = findings.length === 0 && stuck === null;
     writeFileSync(join(folder, `report-${seed}.json`), JSON.stringify(report, null, 2));
@@ -182,7 +184,7 @@ function figuresOf({ history, books, database, topics, feed, attention }: Eviden
     'records that came more than once': sent.length - new Set(sent.map(({ id }) => id)).size,
     'events in the feed': feed.length,
     'shown to people': attention.length,
-    'processes that ended by themselves': rig.endedByThemselves,
+    'processes that ended by themselves': rig.endings.length,
   };
 }
 
@@ -209,6 +211,7 @@ export function tell(report: Report): string {
     `\nfigures\n${lines(report.figures)}`,
     ...(never.length > 0 ? [`\nnever injected: ${never.join(', ')}`] : []),
     ...report.nemesisErrors.map((error) => `\nnot injected as meant: ${error}`),
+    ...report.endings.map((ending) => `\n${ending}`),
     ...report.findings.slice(0, 40).map(({ rule, what }) => `\nBROKEN ${rule}: ${what}`),
   ].join('\n');
 }
