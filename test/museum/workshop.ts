@@ -49,7 +49,7 @@ export class Workshop {
     const patterns = specs.map((spec) => `/dist/${spec}\\.js$`);
     const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
     const args = [...jest, '--runInBand', '--forceExit', '--json', `--outputFile=${result}`, ...patterns];
-    const { output, late } = await this.run(args, 300_000);
+    const { output, late } = await this.run(args, 1_800_000);
     if (late) return { is: 'broken', why: 'the specs did not end' };
     if (!existsSync(result)) return { is: 'broken', why: output.slice(-2_000) };
     const { success, testResults } = JSON.parse(readFileSync(result, 'utf8')) as JestResult;
