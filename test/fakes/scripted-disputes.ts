@@ -142,7 +142,7 @@ export class ScriptedDisputes extends DisputeProvider {
   /** An inquiry becomes a chargeback, or a decision can be appealed: money as there, and another answer is due. */
   moveTo(id: string, stage: 'chargeback' | 'appeal', dueBy: Date = this.inDays(8)): void {
     const dispute = this.booked(id);
-    if (dispute.stage === 'inquiry') this.take(dispute);
+    if (dispute.stage === 'inquiry' && outstanding(dispute) === 0n) this.take(dispute);
     Object.assign(dispute, { stage, dueBy, held: { content: {}, files: [] } });
     this.becomes(id, 'needs_response');
   }
@@ -445,7 +445,8 @@ function heldAfter(before: HeldEvidence, { content, files, emptied }: EvidenceOr
 
 const isNothing = ({ content, files }: HeldEvidence) => Object.keys(content).length === 0 && files.length === 0;
 
-function outstanding({ movements }: BookedDispute): bigint {
+/** How much of a dispute's money the bank holds. */
+export function outstanding({ movements }: BookedDispute): bigint {
   return movements.reduce((sum, { kind, amount }) => (kind === 'withdrawal' ? sum + amount : sum - amount), 0n);
 }
 

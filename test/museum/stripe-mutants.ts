@@ -20,7 +20,6 @@ export const stripeMutants: readonly Mutant[] = [
     find: 'return firstSentAt !== null && now.getTime() - firstSentAt.getTime() > lifeMs;',
     put: 'return firstSentAt !== null && now.getTime() < 0 && lifeMs > 0;',
     specs: [running],
-    seeds: 200,
   },
   {
     name: 'stripe-node-tries-again',

@@ -47,6 +47,7 @@ export interface Kept {
   readonly providerRefundId: string | null;
   readonly provider: string;
   readonly payment: string;
+  readonly amount: bigint | null;
   /** `command`, or how else we came to know of it. */
   readonly origin: string;
   readonly attention: string | null;
@@ -61,9 +62,12 @@ export interface Case {
   readonly answeredAt: readonly string[];
   /** The stages in which it was given up through us. */
   readonly givenUpAt: readonly string[];
+  /** The provider's name of the payment, and how much of it the bank holds. */
+  readonly payment: string;
+  readonly held: bigint;
 }
 
-export interface KeptCase extends Omit<Case, 'answeredAt' | 'givenUpAt'> {
+export interface KeptCase extends Pick<Case, 'id' | 'stage' | 'status'> {
   readonly attention: string | null;
   /** How far what we decided has come; null where nothing is decided. */
   readonly decision: string | null;
@@ -96,6 +100,8 @@ export interface Story {
   readonly published: readonly Partition[];
   readonly cases: readonly Case[];
   readonly keptCases: readonly KeptCase[];
+  /** What payments have in the end, with the provider's names. */
+  readonly balances: readonly (Balance & { readonly name: string })[];
   /** Whether disputes may also be answered by a policy, without anybody asking. */
   readonly hasPolicy: boolean;
   /** Messages that make no sense, letters that were kept of them, and those of them on Kafka. */
@@ -147,7 +153,7 @@ export function judge(story: Story): string[] {
   const lastTold = new Map(told.flatMap(({ refund }) => (refund === null ? [] : [[refund.id, refund.status] as const])));
   for (const { id, status } of refunds)
     if (lastTold.get(id) !== status) wrong.push(`${id} is ${status}, and was last told as ${lastTold.get(id)}`);
-  wrong.push(...judgeDisputes(story));
+  wrong.push(...judgeDisputes(story), ...judgeBalances(story));
   // The events of a payment are numbered from 1 on, in order, each once.
   if (new Set(told.map(({ id }) => id)).size !== told.length) wrong.push('an event was told twice');
   for (const [payment, events] of groups(told, (each) => (each.sequence === null ? null : each.payment))) {
@@ -215,6 +221,22 @@ function judgeDisputes({ cases, keptCases, deeds, hasPolicy }: Story): string[] 
     const { decision = null, attention = null } = ours ?? {};
     const isOut = decision === null || decision === 'done' || status !== 'needs_response';
     if (!isOut && attention === null) wrong.push(`what was decided about ${id} is ${decision}, and asks for nobody`);
+  }
+  return wrong;
+}
+
+/** In the end nothing is held for what is over, and what went back and what banks hold is in the balance. */
+function judgeBalances({ balances, refunds, cases }: Story): string[] {
+  const wrong: string[] = [];
+  for (const { key, name, reserved, refunded, disputed, lost } of balances) {
+    const held = cases.reduce((sum, each) => (each.payment === name ? sum + each.held : sum), 0n);
+    if (disputed + lost !== held) wrong.push(`banks hold ${held} of ${name}, and we say ${disputed} and ${lost}`);
+    const ours = refunds.filter(({ payment }) => payment === key);
+    if (ours.some(({ status, attention }) => attention !== null || status === 'awaiting_approval' || !final.has(status)))
+      continue;
+    const back = ours.reduce((sum, { status, amount }) => (status === 'succeeded' ? sum + (amount ?? 0n) : sum), 0n);
+    if (refunded !== back) wrong.push(`${back} of ${name} went back, and its balance says ${refunded}`);
+    if (reserved !== 0n) wrong.push(`all refunds of ${name} are over, and ${reserved} are reserved`);
   }
   return wrong;
 }

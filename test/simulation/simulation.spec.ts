@@ -88,6 +88,7 @@ describe('Judgement', () => {
         providerRefundId: 're_1',
         provider: 'stripe',
         payment: 'p',
+        amount: 60n,
         origin: 'command',
         attention: null,
       },
@@ -96,8 +97,19 @@ describe('Judgement', () => {
       { topic: 'o', ids: ['o-1'] },
       { topic: 'e', ids: ['e-1', 'e-2', 'e-1'] },
     ],
-    cases: [{ id: 'du_1', stage: 'chargeback', status: 'under_review', answeredAt: ['chargeback'], givenUpAt: [] }],
+    cases: [
+      {
+        id: 'du_1',
+        stage: 'chargeback',
+        status: 'under_review',
+        answeredAt: ['chargeback'],
+        givenUpAt: [],
+        payment: 'pi_1',
+        held: 40n,
+      },
+    ],
     keptCases: [{ id: 'du_1', stage: 'chargeback', status: 'under_review', attention: null, decision: 'done' }],
+    balances: [{ key: 'p', name: 'pi_1', captured: 100n, reserved: 0n, refunded: 60n, disputed: 40n, lost: 0n }],
     hasPolicy: false,
     senseless: 1,
     letters: 1,
@@ -105,6 +117,8 @@ describe('Judgement', () => {
   };
   const [refund] = sound.refunds;
   const [dispute] = sound.cases;
+  const [balance] = sound.balances;
+  const balanceOf = (doctored: object) => ({ balances: balance === undefined ? [] : [{ ...balance, ...doctored }] });
   const caseOf = (doctored: object) => ({ cases: dispute === undefined ? [] : [{ ...dispute, ...doctored }] });
   const onKafka = (...ids: string[]) => ({
     published: [
@@ -149,6 +163,9 @@ describe('Judgement', () => {
     ['a dispute that was answered twice', caseOf({ answeredAt: ['chargeback', 'chargeback'] }), 'du_1 was answered twice'],
     ['an answer that nobody asked for', { deeds: sound.deeds.slice(0, 2) }, 'nobody asked to answer du_1'],
     ['what the bank denies', caseOf({ status: 'lost' }), 'the bank says of du_1 that it is chargeback, lost'],
+    ['room that is kept for what is over', balanceOf({ reserved: 1n }), 'all refunds of pi_1 are over, and 1 are reserved'],
+    ['a balance without what went back', balanceOf({ refunded: 0n }), '60 of pi_1 went back, and its balance says 0'],
+    ['a balance without what a bank took', balanceOf({ disputed: 0n }), 'banks hold 40 of pi_1, and we say 0 and 0'],
     ['a letter that is lost', { letters: 0 }, '1 messages made no sense, 0 were set aside'],
     ['a letter that is not told', { lettersOut: 0 }, '1 were set aside, and 0 told on Kafka'],
     [

@@ -8,6 +8,7 @@ import type { DisputeCommand, DisputeCommandType } from '#contracts/dispute-comm
 import type { RefundCommand, RefundCommandType } from '#contracts/refund-commands';
 import { topics } from '#contracts/topics';
 import type { Notice } from '#domain/ports/provider-notices';
+import { outstanding } from '../fakes/scripted-disputes.js';
 import type { BookedRefund, ScriptedProvider } from '../fakes/scripted-provider.js';
 import { Chance, Clockwork } from './clockwork.js';
 import { judge, type Deed, type Story } from './model.js';
@@ -179,7 +180,9 @@ class Teller {
       ['zamp', 'ps_1'],
       ['zamp', 'ps_2'],
     ] as const);
-    const money = chance.isIn(0.1) ? {} : { amount: 1 + chance.upTo(1_500), currency: 'USD' };
+    // Often the same amount: two honest refunds that look alike.
+    const amount = chance.isIn(0.3) ? 250 : 1 + chance.upTo(1_500);
+    const money = chance.isIn(0.1) ? {} : { amount, currency: 'USD' };
     const body = { account: 'default', provider, paymentId, ...money };
     this.send({ door: chance.one(['http', 'kafka']), key: `k-${(this.keys += 1)}`, body });
   }
@@ -595,10 +598,10 @@ class Teller {
       }),
     );
     const refunds = stores.refunds.all().map(({ refund }) => {
-      const { id, status, providerRefundId, provider, paymentKey: payment, origin, attention } = refund;
+      const { id, status, providerRefundId, provider, paymentKey: payment, amount, origin, attention } = refund;
       world.count(`refund: ${status}`);
       if (attention !== null) world.count(`attention: ${attention}`);
-      return { id, status, providerRefundId, provider, payment, origin, attention };
+      return { id, status, providerRefundId, provider, payment, amount, origin, attention };
     });
     for (const { stage, status } of stores.disputes.disputes.all()) world.count(`dispute: ${stage} ${status}`);
     for (const { kind, state } of stores.operations.all()) world.count(`operation: ${kind} ${state}`);
@@ -609,9 +612,18 @@ class Teller {
         ids: records.flatMap(({ headers }) => (headers['ce_id'] === undefined ? [] : [String(headers['ce_id'])])),
       })),
     );
-    const cases = world.bank.disputes.map(({ id, stage, status, answers, closedAt }) => {
+    const cases = world.bank.disputes.map((dispute) => {
+      const { id, stage, status, answers, closedAt, payment } = dispute;
       const ours = answers.filter(({ key }) => key !== null);
-      return { id, stage, status, answeredAt: ours.map((each) => each.stage), givenUpAt: closedAt };
+      return {
+        id,
+        stage,
+        status,
+        answeredAt: ours.map((each) => each.stage),
+        givenUpAt: closedAt,
+        payment,
+        held: outstanding(dispute),
+      };
     });
     const keptCases = stores.disputes.disputes.all().map(({ providerDisputeId, stage, status, attention, decision }) => {
       if (decision !== null) world.count(`decision: ${decision.kind} ${decision.state}`);
@@ -640,6 +652,7 @@ class Teller {
       published,
       cases,
       keptCases,
+      balances: stores.payments.all(),
       hasPolicy: policy.fileAtDeadline || Object.keys(policy.acceptBelow).length > 0,
       senseless: this.senseless,
       letters: stores.deadLetters.all().length,
