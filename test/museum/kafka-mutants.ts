@@ -88,8 +88,8 @@ export const kafkaMutants: readonly Mutant[] = [
     name: 'kafka-waits-for-ever-to-stop',
     brings: 'K11',
     then: 'a deployment hangs on a batch that does not end',
-    find: 'const inTime = await Promise.race([left, sleep(',
-    put: 'const inTime = await Promise.race([left, left, sleep(2 ** 31 - 1 || ',
+    find: 'await Promise.race([left, sleep(this.options.closeTimeoutMs ?? 10_000, false, { ref: false })]);',
+    put: 'await left;',
   },
   {
     ...taking,

@@ -33,7 +33,6 @@ export const zampMutants: readonly Mutant[] = [
     find: "if (answer.kind === 'absent' || answer.facts.basis !== 'provider') {",
     put: "if (answer.kind === 'absent') {",
     specs: ['libs/application/src/run-operations.spec'],
-    seeds: 40,
   },
   {
     name: 'zamp-notice-is-believed',
@@ -61,7 +60,6 @@ export const zampMutants: readonly Mutant[] = [
     find: "  succeeded: {\n    pending: 'same',",
     put: "  succeeded: {\n    pending: 'pending',",
     specs: ['libs/domain/src/refund/refund.spec'],
-    seeds: 200,
   },
   {
     name: 'zamp-secret-first',
@@ -116,7 +114,6 @@ export const zampMutants: readonly Mutant[] = [
     find: "payment.basis === 'records' && payment.unknown > 0",
     put: 'false as boolean && payment.unknown > 0',
     specs: ['libs/domain/src/payment/payment.spec'],
-    seeds: 200,
   },
   {
     name: 'zamp-tells-its-credential',

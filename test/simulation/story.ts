@@ -567,7 +567,14 @@ class Teller {
     const isRead = this.unread().length === 0;
     const { stores } = this.world;
     const isSealed = stores.events.all().length === stores.sealed;
-    return isRead && isSealed && relayed.every((topic) => this.isCarried(topic));
+    // A policy may have decided a moment ago.
+    const isAnswered = stores.disputes.disputes
+      .all()
+      .every(
+        ({ status, attention, decision }) =>
+          status !== 'needs_response' || attention !== null || (decision?.state ?? 'done') === 'done',
+      );
+    return isRead && isSealed && isAnswered && relayed.every((topic) => this.isCarried(topic));
   }
 
   private isCarried(topic: string): boolean {

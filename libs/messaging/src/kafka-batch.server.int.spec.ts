@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CanActivate, Controller, type ExecutionContext, type INestMicroservice, Logger, UseGuards } from '@nestjs/common';
 import { ClientKafka, Ctx, Payload } from '@nestjs/microservices';
@@ -248,8 +249,24 @@ describeWithKafka('A topic that is taken in by batch', () => {
     expect(store.next.get(0)).toBeUndefined();
   });
 
+  it('goes on in its other partitions while a handler is slow with one', async () => {
+    const { promise: slow, resolve: free } = Promise.withResolvers<void>();
+    handle = async (batch) => {
+      if (batch.partition === 0) await slow;
+      store.save(batch.records, batch.mark);
+      batch.stored(batch.mark);
+    };
+    await start();
+    await send('slow');
+    await producer.send({ topic, messages: [1, 2, 3].map((partition) => ({ value: `quick ${partition}`, partition })) });
+    await until(() => store.records.length === 3);
+    expect(store.next.has(0)).toBe(false);
+    free();
+    await until(() => store.records.length === 4);
+  });
+
   it('is not passed over when a handler returns before all is stored', async () => {
-    await send('a', 'b');
+    await send('a', 'b', 'c');
     let calls = 0;
     handle = (batch) => {
       calls += 1;
@@ -257,10 +274,10 @@ describeWithKafka('A topic that is taken in by batch', () => {
       store.save(batch.records.slice(0, 1), mark);
       batch.stored(mark);
     };
-    await start();
-    await until(() => store.records.length === 2);
-    expect(store.values()).toEqual(['a', 'b']);
-    expect(calls).toBe(2);
+    await start({ maxRecords: 2 });
+    await until(() => store.next.get(0) === 3n);
+    expect(store.values()).toEqual(['a', 'b', 'c']);
+    expect(calls).toBe(3);
   });
 
   it('halts when the log begins after the next offset', async () => {
@@ -360,6 +377,24 @@ describeWithKafka('A topic that is taken in by batch', () => {
     expect(Date.now() - startedAt).toBeLessThan(1_500);
     free();
     await sleep(200);
+  });
+
+  it('is given up loudly when kafkajs gives up', async () => {
+    const { prototype } = createRequire(import.meta.url)('kafkajs/src/consumer/runner.js') as {
+      prototype: { fetch: (node: string) => Promise<unknown> };
+    };
+    const bug = new TypeError("Cannot read properties of undefined (reading 'topic')");
+    const fetch = jest.spyOn(prototype, 'fetch').mockRejectedValue(bug);
+    const server = await start();
+    const heard: unknown[] = [];
+    server.on('failed', (error) => heard.push(error));
+    await until(() => heard.length > 0);
+    fetch.mockRestore();
+    expect(heard).toEqual([bug]);
+    await send('nobody takes this any more');
+    await sleep(500);
+    expect(server.health().status).toBe('failed');
+    expect(store.records).toEqual([]);
   });
 
   it('is shared between two consumers, each record stored once (F10)', async () => {
