@@ -1,14 +1,15 @@
 /*
- * npm run mutants [-- --mutate libs/domain/src/money.ts]: Stryker changes the money core in every way it knows, and the domain's tests must
+ * npm run mutants [-- --mutate libs/domain/src/money.ts]: Stryker changes the money core in every way it knows, and the core's tests must
  * find at least nine of ten changes. It is installed beside the build, from the lockfile here: nobody else needs it. A whole run puts its
  * score and what survived into docs/reliability.md.
  */
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { between } from '../reliability/fault-table.js';
-import { scoresOf, tableOf, type MutationReport } from './scores.js';
+import { scoresOf, survivorsOf, tableOf, type MutationReport } from './scores.js';
 
 const atLeast = 90;
 const { values } = parseArgs({ options: { mutate: { type: 'string' } } });
@@ -20,10 +21,18 @@ for (const file of ['package.json', 'package-lock.json']) cpSync(join(source, fi
 await done('npm', ['ci', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', '--legacy-peer-deps', '--silent']);
 const stryker = join(folder, 'node_modules', '@stryker-mutator', 'core', 'bin', 'stryker.js');
 const some = values.mutate === undefined ? [] : ['--mutate', values.mutate];
-await done(process.execPath, [stryker, 'run', join(source, 'config.json'), ...some]);
+await done(process.execPath, [
+  stryker,
+  'run',
+  join(source, 'config.json'),
+  '--concurrency',
+  String(availableParallelism()),
+  ...some,
+]);
 
 const report = JSON.parse(readFileSync(join(folder, 'mutants.json'), 'utf8')) as MutationReport;
 const scores = scoresOf(report);
+for (const line of survivorsOf(report)) console.log(line);
 console.log(tableOf(scores));
 if (values.mutate === undefined) {
   const document = join('docs', 'reliability.md');

@@ -1,8 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { scoresOf, tableOf } from './scores.js';
+import { scoresOf, survivorsOf, tableOf } from './scores.js';
 
 const at = { start: { line: 1 } };
-const mutants = (...statuses: string[]) => ({ source: '', mutants: statuses.map((status) => ({ status, location: at })) });
+const mutants = (...statuses: string[]) => ({
+  source: 'if (a > b) return;',
+  mutants: statuses.map((status) => ({ status, mutatorName: 'EqualityOperator', replacement: 'a\n  >= b', location: at })),
+});
 
 describe('The score of changes to the money core', () => {
   const report = {
@@ -22,6 +25,11 @@ describe('The score of changes to the money core', () => {
         { file: 'b.ts', found: 1, survived: 2, percent: 33.3 },
       ],
     });
+  });
+
+  it('comes with what was not found', () => {
+    const line = 'b.ts:1 EqualityOperator: if (a > b) return; => a >= b';
+    expect(survivorsOf(report)).toEqual([line, line]);
   });
 
   it('is a table with a line per file and one for all', () => {

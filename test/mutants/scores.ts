@@ -8,6 +8,7 @@ export interface MutationReport {
         readonly source: string;
         readonly mutants: readonly {
           readonly status: string;
+          readonly mutatorName: string;
           readonly replacement?: string;
           readonly location: { readonly start: { readonly line: number } };
         }[];
@@ -45,6 +46,18 @@ export function scoresOf({ files }: MutationReport): Scores {
 
 function percentOf({ found, survived }: Counts): number {
   return found + survived === 0 ? 100 : Math.round((1_000 * found) / (found + survived)) / 10;
+}
+
+/** A line for each change that no test found: where, what was there, and what was put instead. */
+export function survivorsOf({ files }: MutationReport): string[] {
+  return Object.entries(files).flatMap(([file, { source, mutants }]) => {
+    const lines = source.split('\n');
+    return mutants
+      .filter(({ status }) => undetected.has(status))
+      .map(({ location: { start }, mutatorName, replacement = '' }) => {
+        return `${file}:${start.line} ${mutatorName}: ${lines[start.line - 1]?.trim()} => ${replacement.replaceAll(/\s+/g, ' ')}`;
+      });
+  });
 }
 
 export function tableOf({ files, ...all }: Scores): string {
