@@ -55,7 +55,13 @@ export class Clients {
   private begin(): void {
     if (this.underWay.size > 150) return this.count('left out, since too much was under way');
     const work = this.act()
-      .catch((error: unknown) => this.count(`not done: ${String(error).slice(0, 60)}`))
+      .catch((error: unknown) =>
+        this.count(
+          `not done: ${String(error)
+            .replace(/\/\w+_\w+/, '/…')
+            .slice(0, 120)}`,
+        ),
+      )
       .finally(() => this.underWay.delete(work));
     this.underWay.add(work);
   }

@@ -2,6 +2,7 @@ import { Controller, Logger } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
 import { inParts } from '#application/batcher';
 import { DisputeCommands, type DisputeCommandAnswer, type ReceivedDisputeCommand } from '#application/dispute-commands';
+import { Conflict } from '#application/errors';
 import type { PartitionMark } from '#application/event-log';
 import { readDisputeCommand, readRefundCommand, type NoCommand } from '#application/read-command';
 import type { ReceivedBatch, ReceivedRecord } from '#application/received-batch';
@@ -32,7 +33,7 @@ const mostOffendersInARow = 5;
 @Controller()
 export class CommandsConsumer {
   private readonly logger = new Logger(CommandsConsumer.name);
-  /** By topic. */
+  /** How many in a row, by topic and partition. */
   private readonly offenders = new Map<string, number>();
 
   constructor(
@@ -75,12 +76,13 @@ export class CommandsConsumer {
       read,
       async (part) => this.fine(batch, await store(part)),
       async (offender, error) => {
-        const offenders = (this.offenders.get(batch.topic) ?? 0) + 1;
-        this.offenders.set(batch.topic, offenders);
+        // Whoever was in the way is no fault of the record's: all of it comes again, and halts where that does not end.
+        if (error instanceof Conflict) throw error;
+        const offenders = (this.offenders.get(placeOf(batch)) ?? 0) + 1;
+        this.offenders.set(placeOf(batch), offenders);
         const { record } = offender;
-        const at = `${batch.topic}[${batch.partition}] offset ${record.offset}`;
         this.logger.error(
-          `the record at ${at} cannot be handled: ${textOf(error)}`,
+          `the record at ${placeOf(batch)} offset ${record.offset} cannot be handled: ${textOf(error)}`,
           Error.isError(error) ? error.stack : undefined,
         );
         if (offenders > mostOffendersInARow) throw error;
@@ -94,13 +96,13 @@ export class CommandsConsumer {
     );
     const count = (kind: Answer['kind']) => answers.filter((answer) => answer.kind === kind).length;
     this.logger.log(
-      `${batch.topic}[${batch.partition}] through offset ${read.at(-1)?.record.offset}: ` +
+      `${placeOf(batch)} through offset ${read.at(-1)?.record.offset}: ` +
         `${count('accepted')} taken, ${count('refused')} refused, ${count('buried')} to the dead letters`,
     );
   }
 
   private fine(batch: ReceivedBatch, answers: Answer[]): Answer[] {
-    this.offenders.delete(batch.topic);
+    this.offenders.delete(placeOf(batch));
     return answers;
   }
 }
@@ -124,5 +126,7 @@ function unreadable(
   const kept = keptRecord(record, batch, { code, detail: told });
   return { unreadable: true, code, detail: told, topic, partition, offset: record.offset, ...kept, source, id };
 }
+
+const placeOf = ({ topic, partition }: ReceivedBatch) => `${topic}[${partition}]`;
 
 const textOf = (error: unknown) => (Error.isError(error) ? error.message : String(error));
