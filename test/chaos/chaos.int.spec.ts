@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { kinds } from './nemesis.js';
-import { type Report, story, tell } from './story.js';
+import { crashes, type Report, story, tell, unmet } from './story.js';
 import { describeWithThreeBrokers } from './three-brokers.js';
 
 /* Two minutes of what `npm run chaos` does for as long as one likes: every kind of fault at least once. */
@@ -30,6 +30,10 @@ describeWithThreeBrokers('Two minutes under every fault', () => {
 
   it('leave nothing lost, nothing doubled, nothing out of order, by what each place says', () => {
     expect(report.findings).toEqual([]);
+  });
+
+  it('are injected as meant, amid work of every kind, and no process ends for them', () => {
+    expect([...unmet(report), ...crashes(report)]).toEqual([]);
   });
 
   it('leave nothing open without a person being told', () => {

@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { inOneLine, Obstacle, running } from '../../scripts/child.js';
-import { story, tell, unmet } from './story.js';
+import { crashes, story, tell, unmet } from './story.js';
 
 const { values } = parseArgs({
   options: {
@@ -32,7 +32,8 @@ try {
   const settings = { seed: above0('seed'), ms: above0('minutes') * 60_000, perSecond: above0('per-second'), folder, say };
   const report = await Promise.race([interrupted.promise, story(settings)]);
   console.log(tell(report));
-  exitCode = report.findings.length === 0 && report.stuck === null && unmet(report).length === 0 ? 0 : 1;
+  const wrong = [...report.findings, ...unmet(report), ...crashes(report)];
+  exitCode = wrong.length === 0 && report.stuck === null ? 0 : 1;
 } catch (error) {
   console.error(inOneLine(error));
 }

@@ -56,6 +56,53 @@ describe('The checker of the chaos rig', () => {
     ]);
   });
 
+  it('finds an order that was taken and came to nothing, and one that came to what it should not', () => {
+    const evidence = recorded();
+    const [dispute] = evidence.database.disputes;
+    const [refund] = evidence.database.refunds;
+    const rest = { at: 0, provider: 'stripe', amount: 0, otherBody: false, end: 'ok' } as const;
+    const order = (what: 'submit' | 'cancel', about = '') =>
+      ({ ...rest, door: 'http', what: 'order', order: what, key: `o-${what}`, paymentId: about }) as const;
+    const unanswered = evidence.books.payments.map((payment) => ({
+      ...payment,
+      disputes: payment.disputes.map((each) => ({ ...each, submissions: 0, closes: 0 })),
+    }));
+    const submit = { ...evidence, history: [...evidence.history, order('submit', dispute?.ours)] };
+    expect(check({ ...submit, books: { ...evidence.books, payments: unanswered } })).toEqual([
+      { rule: 'one answer per dispute', what: `the order o-submit to submit ${dispute?.id} was taken, and has come to nothing` },
+    ]);
+    const cancel = { ...evidence, history: [...evidence.history, order('cancel', refund?.id)] };
+    expect(rulesOf(cancel)).toEqual(['one effect per command']);
+  });
+
+  it('finds a command that was set aside, and one that was refused for a fault of ours', () => {
+    const evidence = recorded();
+    const [outcome] = kept(evidence, 'refunds.outcomes.v1');
+    const letter = { partition: 0, offset: 0, key: 'pi_1', id: 'dl_1', type: 'x', sequence: null };
+    const aside = { ...evidence.topics, 'disputes.commands.v1.dlq': [letter] };
+    expect(check({ ...evidence, topics: aside })).toEqual([
+      { rule: 'one outcome per command', what: 'a command of pi_1 was set aside' },
+    ]);
+    const outcomes = kept(evidence, 'refunds.outcomes.v1').map((each) =>
+      each === outcome ? { ...each, code: 'internal' } : each,
+    );
+    const findings = check({ ...evidence, topics: { ...evidence.topics, 'refunds.outcomes.v1': outcomes } });
+    expect(findings).toContainEqual({
+      rule: 'one outcome per command',
+      what: `the command ${outcome?.commandId} was refused for a fault of ours`,
+    });
+  });
+
+  it('finds an event that was sent to two partitions', () => {
+    const evidence = recorded();
+    const findings = check(
+      onTopic(evidence, ([first, ...others]) =>
+        first === undefined ? [] : [first, ...others, { ...first, partition: first.partition + 1 }],
+      ),
+    );
+    expect(findings).toEqual([{ rule: 'in order', what: expect.stringContaining('several partitions') }]);
+  });
+
   it('finds more refunded than was captured', () => {
     const evidence = recorded();
     const payments = evidence.books.payments.map((payment) => ({ ...payment, amount: 1 }));

@@ -24,6 +24,7 @@ export function check(evidence: Evidence): Finding[] {
   return [
     ...effects(evidence),
     ...answers(evidence),
+    ...canceled(evidence),
     ...captured(evidence),
     ...outcomes(evidence),
     ...webhooks(evidence),
@@ -84,15 +85,38 @@ function effects({ history, books, database }: Evidence): Finding[] {
   return found;
 }
 
-/** All disputes of a run stay in their first stage, which takes one answer. */
-function answers({ books }: Evidence): Finding[] {
-  return books.payments
-    .flatMap(({ disputes }) => disputes)
-    .filter(({ submissions, closes }) => submissions > 1 || closes > 1)
-    .map(({ id, submissions, closes }) => ({
-      rule: 'one answer per dispute',
-      what: `${id} was answered ${submissions} times, and given up ${closes} times`,
+/** All disputes of a run stay in their first stage, which takes one answer: what was taken up gets there, or a person is told. */
+function answers({ history, books, database, topics }: Evidence): Finding[] {
+  const found: Finding[] = [];
+  const tell = (what: string) => void found.push({ rule: 'one answer per dispute', what });
+  const taken = takenOrders(history, topics['disputes.outcomes.v1'] ?? []);
+  const ours = new Map(database.disputes.map((dispute) => [dispute.id, dispute]));
+  for (const { id, submissions, closes } of books.payments.flatMap(({ disputes }) => disputes)) {
+    if (submissions > 1 || closes > 1) tell(`${id} was answered ${submissions} times, and given up ${closes} times`);
+    const dispute = ours.get(id);
+    const order = taken.find((each) => each.paymentId === dispute?.ours && each.order !== 'cancel');
+    if (order !== undefined && submissions + closes === 0 && dispute?.attention === null)
+      tell(`the order ${order.key} to ${order.order} ${id} was taken, and has come to nothing`);
+  }
+  return found;
+}
+
+/** A refund whose cancellation was taken is canceled, and has moved no money. */
+function canceled({ history, books, database, topics }: Evidence): Finding[] {
+  const statusOf = new Map(database.refunds.map(({ id, status }) => [id, status]));
+  const moved = new Set(books.payments.flatMap(({ refunds }) => refunds.filter(stands).map(askedBy)));
+  return takenOrders(history, topics['refunds.outcomes.v1'] ?? [])
+    .filter(({ order, paymentId: id }) => order === 'cancel' && (statusOf.get(id) !== 'canceled' || moved.has(id)))
+    .map(({ key, paymentId: id }) => ({
+      rule: 'one effect per command',
+      what: `${id} was canceled by ${key}, is ${statusOf.get(id)}, and ${moved.has(id) ? 'has' : 'has not'} moved money`,
     }));
+}
+
+/** What HTTP answered with 2xx, and what Kafka told as accepted. */
+function takenOrders(history: readonly Action[], outcomes: readonly Kept[]): Action[] {
+  const accepted = new Set(outcomes.filter(({ type }) => type.endsWith('.accepted.v1')).map(({ commandId }) => commandId));
+  return history.filter(({ what, door, key, end }) => what === 'order' && (door === 'kafka' ? accepted.has(key) : end === 'ok'));
 }
 
 function byCommand(history: readonly Action[], what: Action['what']): Map<string, Action[]> {
@@ -115,6 +139,9 @@ export function untold(books: Evidence['books']): Set<string> {
   return new Set(made.filter((id) => !heard.includes(id)));
 }
 
+/** Why a person is told of a refund of which we cannot say what became of it. All other reasons tell what is known. */
+const doubts: ReadonlySet<string> = new Set(['outcome_unknown', 'contradiction', 'operation_parked', 'late_command']);
+
 function captured({ books, database }: Evidence): Finding[] {
   const found: Finding[] = [];
   const tell = (what: string) => void found.push({ rule: 'no more than captured', what });
@@ -131,7 +158,7 @@ function captured({ books, database }: Evidence): Finding[] {
     const { refunded: booked, reserved } = payment;
     const told = `${refunded} of ${paymentId} was refunded, and our book says ${booked} and ${reserved} held`;
     // Never less than there is. More only where a person is told: what is in doubt stays taken until he has spoken.
-    const isInDoubt = database.refunds.some(({ payment: name, attention: why }) => name === paymentId && why !== null);
+    const isInDoubt = database.refunds.some(({ payment: name, attention }) => name === paymentId && doubts.has(attention ?? ''));
     if (booked + reserved < refunded || (booked + reserved > refunded && !isInDoubt)) tell(told);
   }
   return found;
@@ -145,11 +172,16 @@ function outcomes({ history, database, topics }: Evidence): Finding[] {
     // Another body under a known key has a refusal of its own, and is no second word on the first.
     ({ type, code }) => /\.(accepted|rejected)\.v1$/.test(type) && code !== 'idempotency_key_reused',
   );
-  const letters = new Set((topics['refunds.commands.v1.dlq'] ?? []).map((letter) => letter.key));
+  const letters = new Set(['refunds', 'disputes'].flatMap((of) => topics[`${of}.commands.v1.dlq`] ?? []).map(({ key }) => key));
+  const poison = new Set(history.flatMap(({ what, key }) => (what === 'poison' ? key : [])));
   for (const { what, key, end } of history)
     if (what === 'poison' && end === 'ok' && !letters.has(key)) tell(`the unreadable record ${key} is no dead letter`);
+  // A command that is set aside is lost, though its sender is told.
+  for (const key of letters) if (key === null || !poison.has(key)) tell(`a command of ${key} was set aside`);
+  for (const { commandId, code } of told)
+    if (code === 'internal') tell(`the command ${commandId} was refused for a fault of ours`);
   const byCommandId = Map.groupBy(decided, ({ commandId }) => commandId ?? '');
-  for (const { key, end } of history.filter(({ what }) => what === 'order')) {
+  for (const { key, end } of history.filter(({ what, door }) => what === 'order' && door === 'kafka')) {
     const count = byCommandId.get(key)?.length ?? 0;
     if (count > 1 || (end === 'ok' && count === 0)) tell(`the order ${key} has ${count} outcomes`);
   }
@@ -177,12 +209,12 @@ function outcomes({ history, database, topics }: Evidence): Finding[] {
 function webhooks({ books, database }: Evidence): Finding[] {
   const found: Finding[] = [];
   const tell = (what: string) => void found.push({ rule: 'webhooks disposed of', what });
-  const stripe = new Set(database.deliveries.filter(({ disposition }) => disposition !== null).map(({ notice }) => notice));
-  const all = [...stripe].join('\n');
-  for (const { id, provider, subject, answers } of books.webhooks) {
+  const kept = new Set(database.deliveries.filter(({ disposition }) => disposition !== null).map(({ notice }) => notice));
+  for (const { id, provider, type, subject, answers } of books.webhooks) {
     if (!answers.some((answer) => typeof answer === 'number' && answer >= 200 && answer < 300)) continue;
-    const isKept = provider === 'stripe' ? stripe.has(id.split(' ')[0] ?? '') : all.includes(subject);
-    if (!isKept) tell(`the webhook ${id} about ${subject} was answered with 2xx, and has no disposition`);
+    // Zamp's callbacks have no id: what they are about, and what they say of it, names them.
+    const notice = provider === 'stripe' ? id.split(' ')[0] : type.replace(' ', `:${subject}:`);
+    if (!kept.has(notice ?? '')) tell(`the webhook ${id} about ${subject} was answered with 2xx, and has no disposition`);
   }
   for (const { notice, disposition } of database.deliveries) {
     if (disposition === null) tell(`the webhook ${notice} waits`);
@@ -212,9 +244,10 @@ function onKafka({ database, topics }: Evidence): Finding[] {
     for (const { id, type, key } of logged.get(topic) ?? [])
       if (!there.has(id) && topic !== compacted) tell('every event on Kafka', `${type} ${id} of ${key} is not on ${topic}`);
     for (const { id } of fresh) if (!known.has(id)) tell('every event on Kafka', `${id} is on ${topic} and not in the log`);
-    for (const [key, records] of Map.groupBy(fresh, (record) => record.key)) {
+    for (const [key, records] of Map.groupBy(topics[topic] ?? [], (record) => record.key))
       if (new Set(records.map(({ partition }) => partition)).size > 1)
         tell('in order', `${key} is on several partitions of ${topic}`);
+    for (const [key, records] of Map.groupBy(fresh, (record) => record.key)) {
       const backwards = records.findIndex(({ sequence }, at) => {
         const before = records[at - 1]?.sequence ?? null;
         return sequence !== null && before !== null && sequence <= before;
@@ -255,18 +288,18 @@ const agreeing: Readonly<Record<string, readonly string[]>> = {
   reversed: ['failed', 'canceled'],
 };
 
-function statuses({ books, database, attention }: Evidence): Finding[] {
+function statuses({ books, database }: Evidence): Finding[] {
   const found: Finding[] = [];
   const tell = (what: string) => void found.push({ rule: 'statuses agree', what });
   const booked = new Map(books.payments.flatMap(({ refunds }) => refunds.map((refund) => [refund.id, refund] as const)));
   const known = new Set<string>();
-  for (const { id, status, provider_refund_id: theirs, known: all } of database.refunds) {
+  for (const { id, status, attention, provider_refund_id: theirs, known: all } of database.refunds) {
     for (const each of all) known.add(each);
     if (theirs === null) continue;
     known.add(theirs);
     const refund = booked.get(theirs);
     if (refund === undefined) tell(`${id} is ${theirs} at the provider, who does not know it`);
-    else if (!(agreeing[status] ?? []).includes(refund.status) && !attention.includes(id))
+    else if (!(agreeing[status] ?? []).includes(refund.status) && !doubts.has(attention ?? ''))
       tell(`${id} is ${status}, and at the provider ${theirs} is ${refund.status}`);
   }
   const silent = untold(books);

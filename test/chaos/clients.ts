@@ -18,7 +18,14 @@ interface Payment {
 /** What a key stands for. */
 type Command = Pick<Action, 'door' | 'key' | 'amount'> & Payment;
 
-const disputeCommands = 'disputes.commands.v1';
+type Order = NonNullable<Action['order']>;
+
+/** What orders are on Kafka. */
+const orders: Readonly<Record<Order, { readonly topic: string; readonly type: string }>> = {
+  cancel: { topic: 'refunds.commands.v1', type: 'redress.CancelRefund.v1' },
+  submit: { topic: 'disputes.commands.v1', type: 'redress.SubmitEvidence.v1' },
+  accept: { topic: 'disputes.commands.v1', type: 'redress.AcceptDispute.v1' },
+};
 
 export class Clients {
   readonly history: Action[] = [];
@@ -190,7 +197,9 @@ export class Clients {
     this.producer ??= await this.connected();
     const producer = this.producer;
     try {
-      await producer.send({ topic, acks: -1, timeout: 10_000, messages: [message] });
+      // When others give a producer up in the midst of a send, kafkajs never says what became of it.
+      const sent = producer.send({ topic, acks: -1, timeout: 10_000, messages: [message] }).then(() => true);
+      if (!(await Promise.race([sent, sleep(60_000, false, { ref: false })]))) throw new Error('nobody knows what became of it');
     } catch (error) {
       if (this.producer === producer) {
         this.producer = undefined;
@@ -218,33 +227,48 @@ export class Clients {
   private async cancel(): Promise<void> {
     if (this.refunds.length === 0) return;
     const id = this.seeded.oneOf(this.refunds.slice(-20));
-    const answer = await this.rig.call(
-      'POST',
-      `/v1/refunds/${id}/cancel`,
-      {},
-      { 'idempotency-key': `${this.seed}-c${this.made++}` },
-    );
-    this.count(`cancels answered ${answer.status}`);
+    await this.orderOverHttp('cancel', id, `/v1/refunds/${id}/cancel`, {});
   }
 
   private async cancelOverKafka(): Promise<void> {
     if (this.refunds.length === 0) return;
     const refundId = this.seeded.oneOf(this.refunds.slice(-20));
-    await this.order('refunds.commands.v1', 'redress.CancelRefund.v1', refundId, { refundId });
+    await this.order('cancel', refundId, { refundId });
+  }
+
+  /** About what exists, over HTTP; the status of its answer. */
+  private async orderOverHttp(order: Order, about: string, path: string, body: object): Promise<number | null> {
+    const action = this.begun('http', order, about);
+    try {
+      const { status } = await this.rig.call('POST', path, body, { 'idempotency-key': action.key });
+      action.status = status;
+      action.end = status < 300 ? 'ok' : status < 500 && status !== 429 ? 'failed' : 'unknown';
+    } catch {
+      action.end = 'unknown';
+    }
+    this.count(`${order} over http ${action.status ?? 'without an answer'}`);
+    this.note(action);
+    return action.status ?? null;
+  }
+
+  private begun(door: 'http' | 'kafka', order: Order, about: string): Action {
+    const rest = { provider: 'stripe', paymentId: about, amount: 0, otherBody: false } as const;
+    const key = `${this.seed}-o${this.made++}`;
+    const action: Action = { at: Date.now(), door, what: 'order', order, key, ...rest, end: 'open' };
+    this.note(action);
+    return action;
   }
 
   /** About what exists, over Kafka. */
-  private async order(topic: string, type: string, about: string, body: object): Promise<void> {
-    const key = `${this.seed}-o${this.made++}`;
-    const rest = { provider: 'stripe', paymentId: about, amount: 0, otherBody: false } as const;
-    const action: Action = { at: Date.now(), door: 'kafka', what: 'order', key, ...rest, end: 'open' };
-    this.note(action);
-    const sent = this.produce({ key: about, value: JSON.stringify(body), headers: headersOf(key, type) }, topic);
+  private async order(order: Order, about: string, body: object): Promise<void> {
+    const action = this.begun('kafka', order, about);
+    const { topic, type } = orders[order];
+    const sent = this.produce({ key: about, value: JSON.stringify(body), headers: headersOf(action.key, type) }, topic);
     action.end = await sent.then(
       () => 'ok' as const,
       () => 'unknown' as const,
     );
-    this.count(`${type} over kafka ${action.end}`);
+    this.count(`${order} over kafka ${action.end}`);
     this.note(action);
   }
 
@@ -277,11 +301,9 @@ export class Clients {
     const [ours] = found.body['data'] as { id: string }[];
     if (ours === undefined || dispute.isAnswered) return;
     const isOverKafka = this.seeded.next() < 0.5;
-    if (act === 'accept' && isOverKafka)
-      return this.order(disputeCommands, 'redress.AcceptDispute.v1', ours.id, { disputeId: ours.id, confirm: true });
+    if (act === 'accept' && isOverKafka) return this.order('accept', ours.id, { disputeId: ours.id, confirm: true });
     if (act === 'accept') {
-      const answer = await this.rig.call('POST', `/v1/disputes/${ours.id}/accept`, { confirm: true });
-      this.count(`disputes: accept answered ${answer.status}`);
+      await this.orderOverHttp('accept', ours.id, `/v1/disputes/${ours.id}/accept`, { confirm: true });
       return;
     }
     const { body: shown } = await this.rig.call('GET', `/v1/disputes/${ours.id}/evidence`);
@@ -294,11 +316,9 @@ export class Clients {
     );
     const { body: written } = await this.rig.call('GET', `/v1/disputes/${ours.id}/evidence`);
     const { version } = written;
-    if (isOverKafka)
-      return this.order(disputeCommands, 'redress.SubmitEvidence.v1', ours.id, { disputeId: ours.id, confirm: true, version });
-    const answer = await this.rig.call('POST', `/v1/disputes/${ours.id}/submit`, { confirm: true, version });
-    if (answer.status === 200) dispute.isAnswered = true;
-    this.count(`disputes: submit answered ${answer.status}`);
+    if (isOverKafka) return this.order('submit', ours.id, { disputeId: ours.id, confirm: true, version });
+    const status = await this.orderOverHttp('submit', ours.id, `/v1/disputes/${ours.id}/submit`, { confirm: true, version });
+    if (status === 200) dispute.isAnswered = true;
   }
 
   /** The bank sends money back weeks later. */

@@ -6,6 +6,8 @@ export interface Action {
   readonly door: 'http' | 'kafka';
   /** `order`: about a refund or a dispute that exists, whose id stands where else the payment's does. */
   readonly what: 'refund' | 'order' | 'poison';
+  /** Of orders: what is to be done. */
+  readonly order?: 'cancel' | 'submit' | 'accept';
   readonly key: string;
   readonly provider: 'stripe' | 'zamp';
   readonly paymentId: string;
@@ -73,7 +75,13 @@ export interface Evidence {
       readonly reserved: number;
       readonly refunded: number;
     }[];
-    readonly disputes: readonly { readonly id: string; readonly provider_status: string; readonly attention: string | null }[];
+    readonly disputes: readonly {
+      /** The provider's id, and ours. */
+      readonly id: string;
+      readonly ours: string;
+      readonly provider_status: string;
+      readonly attention: string | null;
+    }[];
     /** In the log's order. */
     readonly events: readonly LoggedEvent[];
     readonly unsealed: number;

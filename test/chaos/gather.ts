@@ -7,6 +7,7 @@ import type { Rig } from './rig.js';
 
 const told = [
   'refunds.commands.v1.dlq',
+  'disputes.commands.v1.dlq',
   'refunds.outcomes.v1',
   'refunds.events.v1',
   'disputes.outcomes.v1',
@@ -48,7 +49,7 @@ async function readDatabase(url: string): Promise<Evidence['database']> {
         `select provider, name, read_at is not null as read, captured::float8 as captured, reserved::float8 as reserved, refunded::float8 as refunded from payment`,
       ),
       disputes: await all<Database['disputes'][number]>(
-        'select provider_dispute_id as id, provider_status, attention from dispute order by ordinal',
+        `select provider_dispute_id as id, 'dp_' || replace(id::text, '-', '') as ours, provider_status, attention from dispute order by ordinal`,
       ),
       events: await all<LoggedEvent>(
         `select e.id, e.topic, e.type, e.key, e.sequence::float8 as sequence

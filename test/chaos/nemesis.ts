@@ -39,6 +39,7 @@ export const kinds = {
 export type Kind = keyof typeof kinds;
 
 export class Nemesis {
+  /** How often each was done, from its beginning to its end. */
   readonly counts = new Map<Kind, number>();
   readonly errors: string[] = [];
   private readonly busy = new Set<string>();
@@ -83,9 +84,9 @@ export class Nemesis {
   private begin(kind: Kind): void {
     const place = placeOf(kind);
     if (place !== null) this.busy.add(place);
-    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
     this.say(`nemesis: ${kinds[kind]}`);
     const work = this.does(kind)
+      .then(() => void this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1))
       .catch((error: unknown) => void this.errors.push(`${kind}: ${String(error)}`))
       .finally(() => {
         if (place !== null) this.busy.delete(place);
