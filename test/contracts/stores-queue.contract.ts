@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { addRefundRead, addSend } from '#application/admission';
 import type { Operation } from '#application/operations';
 import type { Scope } from '#application/sending';
@@ -96,6 +96,21 @@ export function queueContract(scene: Scene): void {
       await scene.bench.advance(2_000);
       const [second] = await scene.bench.again().queue.claim(1, 30_000);
       expect(second).toMatchObject({ id: first?.id, fence: (first?.fence ?? 0n) + 1n });
+    });
+
+    it.each([-1, 1])('goes by the clock of the store, and not by that of a process %d hours off (F32)', async (hours) => {
+      await clearQueue();
+      await read(10, 0);
+      const own = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + hours * 3_600_000);
+      try {
+        expect(await scene.stores.queue.claim(1, 30_000)).toHaveLength(1);
+        await scene.bench.advance(29_000);
+        expect(await claimed(1)).toEqual([]);
+        await scene.bench.advance(2_000);
+        expect(await claimed(1)).toHaveLength(1);
+      } finally {
+        own.mockRestore();
+      }
     });
 
     it('prolongs and takes back leases of their holder only', async () => {

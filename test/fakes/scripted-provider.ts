@@ -223,8 +223,9 @@ export class ScriptedProvider extends RefundProvider implements RefundList {
     else if (payment.currency !== order.money.currency) report = refuse('provider_refused');
     else {
       const left = payment.captured - this.sentBack(payment.name);
-      if (left === 0n) report = refuse('nothing_left_to_refund');
-      else if (order.money.amount > left) report = refuse('amount_exceeds_available');
+      // Where nothing is listed nobody counts either: Zamp pays what it is told to.
+      if (this.lists && left === 0n) report = refuse('nothing_left_to_refund');
+      else if (this.lists && order.money.amount > left) report = refuse('amount_exceeds_available');
       else {
         const refund = this.book(payment, order.money.amount, { key, refundId: order.refundId, attempt: order.attempt });
         report = found(refund, at).report;

@@ -81,7 +81,7 @@ interface Shown {
 function shownBy(): Map<string, Shown[]> {
   const shown = new Map<string, Shown[]>();
   const named = /(['"`])((?:(?!\1).)+?) \((F\d+(?:, F\d+)*)\)\1/g;
-  for (const file of globSync('{apps,libs,test}/**/*.{spec,contract,chaos}.ts').toSorted()) {
+  for (const file of globSync(['{apps,libs,test}/**/*.{spec,contract}.ts', 'test/chaos/nemesis.ts']).toSorted()) {
     for (const [, , name = '', numbers = ''] of readFileSync(file, 'utf8').matchAll(named)) {
       for (const number of numbers.split(', ')) shown.set(number, [...(shown.get(number) ?? []), { file, name }]);
     }

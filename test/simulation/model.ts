@@ -113,6 +113,7 @@ export interface Story {
 /** What is wrong, in words; nothing where all is well. */
 export function judge(story: Story): string[] {
   const { deeds, books, captured, told, refunds, published } = story;
+  const kept = new Map(refunds.map((each) => [each.id, each]));
   const wrong: string[] = [];
   const standing = books.filter(({ stands }) => stands);
 
@@ -123,9 +124,14 @@ export function judge(story: Story): string[] {
   }
   // Nothing was moved that nobody asked for.
   const asked = new Set(deeds.map(({ refundId }) => refundId));
-  for (const { id, refundId } of books) if (refundId !== null && !asked.has(refundId)) wrong.push(`nobody asked for ${id}`);
-  // Never more than there was.
-  for (const [payment, moved] of groups(standing, (each) => each.payment)) {
+  for (const { id, refundId, amount } of books) {
+    if (refundId === null) continue;
+    if (!asked.has(refundId)) wrong.push(`nobody asked for ${id}`);
+    const ours = kept.get(refundId);
+    if (ours?.amount !== amount) wrong.push(`${id} is of ${amount}, and ${refundId} of ${ours?.amount}`);
+  }
+  // Never more than there was, by what we decided: what others send back in the dashboard we may hear of too late.
+  for (const [payment, moved] of groups(standing, (each) => (each.refundId === null ? null : each.payment))) {
     const sum = moved.reduce((total, { amount }) => total + amount, 0n);
     if (sum > (captured.get(payment) ?? 0n)) wrong.push(`${sum} went back of ${payment}`);
   }
@@ -143,7 +149,6 @@ export function judge(story: Story): string[] {
     if (count !== 1) wrong.push(`command ${commandId} has ${count} outcomes`);
   }
   // Who was told that it was taken on finds a refund.
-  const kept = new Map(refunds.map((each) => [each.id, each]));
   for (const { refundId, did } of deeds)
     if (did === 'ok' && refundId !== null && !kept.has(refundId)) wrong.push(`${refundId} was taken on, and is not there`);
   // What makes no sense is set aside, each once, and told.
@@ -180,11 +185,12 @@ export function judge(story: Story): string[] {
   }
   // What the provider says is what we say, where it can be known.
   const byProviderId = new Map(refunds.map((each) => [`${each.provider} ${each.providerRefundId}`, each]));
-  for (const { provider, id, says, stands } of books) {
-    const ours = byProviderId.get(`${provider} ${id}`);
+  for (const { provider, id, refundId, says, stands } of books) {
+    const named = refundId !== null && stands ? kept.get(refundId) : undefined;
+    const ours = byProviderId.get(`${provider} ${id}`) ?? named;
     // Zamp cannot be listed, and what has come to nothing need not be heard of.
     const isHeardOf = ours !== undefined || provider !== 'stripe' || !stands;
-    const agrees = ours === undefined || ours.attention !== null || (agreeing[says] ?? []).includes(ours.status);
+    const agrees = ours === undefined || isInDoubt(ours) || (agreeing[says] ?? []).includes(ours.status);
     if (!isHeardOf || !agrees)
       wrong.push(`${provider} says of ${id} that it is ${says}, and we say ${ours?.status ?? 'nothing'}`);
   }
@@ -200,7 +206,7 @@ export function judge(story: Story): string[] {
       wrong.push(`${subject} was told as failed, and nobody had said so`);
   }
   // Nothing is stuck in silence; what waits behind one that asks for a person, waits for that person as well.
-  const asks = new Set(refunds.flatMap(({ payment, attention }) => (attention === null ? [] : [payment])));
+  const asks = new Set(refunds.flatMap((each) => (isInDoubt(each) ? [each.payment] : [])));
   for (const { id, status, payment } of refunds) {
     if (!final.has(status) && !asks.has(payment)) wrong.push(`${id} is ${status}, and asks for nobody`);
   }
@@ -225,16 +231,24 @@ function judgeDisputes({ cases, keptCases, deeds, hasPolicy }: Story): string[] 
   return wrong;
 }
 
+/** Whether a person is asked what became of it. What else people are told of is known. */
+const doubts: ReadonlySet<string> = new Set(['outcome_unknown', 'contradiction', 'operation_parked', 'late_command']);
+const isInDoubt = ({ attention }: Kept): boolean => attention !== null && doubts.has(attention);
+
 /** In the end nothing is held for what is over, and what went back and what banks hold is in the balance. */
-function judgeBalances({ balances, refunds, cases }: Story): string[] {
+function judgeBalances({ balances, refunds, cases, books }: Story): string[] {
   const wrong: string[] = [];
+  const known = new Set(refunds.map(({ provider, providerRefundId }) => `${provider} ${providerRefundId}`));
   for (const { key, name, reserved, refunded, disputed, lost } of balances) {
     const held = cases.reduce((sum, each) => (each.payment === name ? sum + each.held : sum), 0n);
     if (disputed + lost !== held) wrong.push(`banks hold ${held} of ${name}, and we say ${disputed} and ${lost}`);
     const ours = refunds.filter(({ payment }) => payment === key);
-    if (ours.some(({ status, attention }) => attention !== null || status === 'awaiting_approval' || !final.has(status)))
-      continue;
-    const back = ours.reduce((sum, { status, amount }) => (status === 'succeeded' ? sum + (amount ?? 0n) : sum), 0n);
+    if (ours.some((each) => isInDoubt(each) || each.status === 'awaiting_approval' || !final.has(each.status))) continue;
+    const back = books
+      .filter(({ payment, says }) => payment === name && says === 'succeeded')
+      // Of a refund in the dashboard of one who lists nothing, only a webhook can tell.
+      .filter(({ provider, id }) => provider === 'stripe' || known.has(`${provider} ${id}`))
+      .reduce((sum, { amount }) => sum + amount, 0n);
     if (refunded !== back) wrong.push(`${back} of ${name} went back, and its balance says ${refunded}`);
     if (reserved !== 0n) wrong.push(`all refunds of ${name} are over, and ${reserved} are reserved`);
   }

@@ -232,7 +232,10 @@ class Teller {
         this.say(`client: heard of ${command.key}: ${answer?.kind}`);
         heard(answer?.kind === 'accepted' ? 'ok' : 'refused');
       },
-      () => heard('unknown'),
+      (error: unknown) => {
+        this.world.failed(`client: ${command.key}`, error);
+        heard('unknown');
+      },
     );
   }
 
@@ -287,7 +290,7 @@ class Teller {
       const done = what === 'files' ? door.desk.addFile(file, order) : door.desk.edit({ uncategorizedText: key }, order);
       return void done.then(
         (answer) => this.world.count(`desk: ${what}, ${answer.kind}`),
-        () => this.world.count(`desk: ${what}, unknown`),
+        (error: unknown) => this.world.failed(`desk: ${what}`, error),
       );
     }
     const version = world.stores.disputes.drafts.get(ours)?.version ?? 1;
@@ -312,7 +315,10 @@ class Teller {
         world.count(`desk: ${what}, ${answer?.kind === 'refused' ? answer.code : answer?.kind}`);
         this.deeds.push({ ...deed, did: answer?.kind === 'accepted' ? 'ok' : 'refused' });
       },
-      () => this.deeds.push({ ...deed, did: 'unknown' }),
+      (error: unknown) => {
+        world.failed(`desk: ${what}`, error);
+        this.deeds.push({ ...deed, did: 'unknown' });
+      },
     );
   }
 
@@ -336,7 +342,7 @@ class Teller {
       const { id } = this.chance.one(letters);
       return what === 'redrives' ? door.upkeep.redrive(id, ordered) : door.upkeep.dismiss(id, 'Seen', ordered);
     };
-    work().then(heard, () => undefined);
+    work().then(heard, (error: unknown) => this.world.failed(`on call: ${what}`, error));
   }
 
   /** Something around us: a provider out of reach, clocks that jump. */

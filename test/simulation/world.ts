@@ -201,6 +201,11 @@ export class World {
     });
   }
 
+  /** Notes what nothing that goes wrong in a story explains. */
+  failed(what: string, error: unknown): void {
+    if (!isExpected(error)) this.failures.push(`${what}: ${String(error)}`);
+  }
+
   /** A round of one of its loops, beside whatever else is under way. */
   begin(process: Process, name: keyof Process['rounds']): void {
     this.run(process, name, () => process.rounds[name]().then((done) => (done > 0 ? 'something' : 'nothing')));
@@ -222,7 +227,7 @@ export class World {
     void round().then(
       (done) => ended(`${name}: ${done}`),
       (error: unknown) => {
-        if (!isExpected(error)) this.failures.push(`${process.name}: ${name}: ${String(error)}`);
+        this.failed(`${process.name}: ${name}`, error);
         ended(`${name}: failed`);
       },
     );
@@ -240,7 +245,7 @@ export class World {
         // It asks anew where the partition stands.
         process.stands.delete(place);
         this.fault(error instanceof Fenced ? 'intake: fenced' : 'intake: failed');
-        if (!isExpected(error)) this.failures.push(`${process.name}: intake: ${String(error)}`);
+        this.failed(`${process.name}: intake`, error);
       },
     );
   }

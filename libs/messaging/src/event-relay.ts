@@ -263,18 +263,26 @@ export class TopicCarrier {
   }
 }
 
+/**
+ * How many leases a call to kafkajs may last. Where a connection goes away at the wrong moment kafkajs forgets whom it owes an answer, and the
+ * call never ends; what lasts longer is given up, and the next producer shuts out this one.
+ */
+const leasesPerCall = 6;
+
 /** A producer that has shut out every earlier one of its topic. */
 class TopicSender implements PageSender {
   private constructor(
     private readonly producer: Producer,
     private readonly topic: string,
+    private readonly callMs: number,
     /** Which broker each partition was led by when we announced ourselves. */
     private readonly leaders: ReadonlyMap<number, number>,
     readonly partitions: number,
   ) {}
 
   static async announce(kafka: Kafka, topic: string, leaseMs: number): Promise<TopicSender> {
-    const leaders = await leadersOf(kafka, topic);
+    const callMs = leasesPerCall * leaseMs;
+    const leaders = await within(callMs, leadersOf(kafka, topic));
     const producer = kafka.producer({
       transactionalId: `redress-relay-${topic}`,
       idempotent: true,
@@ -286,18 +294,26 @@ class TopicSender implements PageSender {
       // tries than that takes; what lasts longer is for a new producer.
       retry: { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 500, retries: 10 },
     });
-    try {
-      await producer.connect();
+    const sender = new TopicSender(producer, topic, callMs, leaders, leaders.size);
+    const announced = producer
+      .connect()
       // kafkajs announces a producer at its first transaction. An empty one costs nothing more.
-      await (await producer.transaction()).abort();
-      return new TopicSender(producer, topic, leaders, leaders.size);
+      .then(() => producer.transaction())
+      .then((transaction) => transaction.abort());
+    try {
+      await within(callMs, announced);
+      return sender;
     } catch (error) {
-      await producer.disconnect().catch(() => undefined);
+      await sender.close();
       throw error;
     }
   }
 
-  async send(records: readonly OutgoingRecord[]): Promise<void> {
+  send(records: readonly OutgoingRecord[]): Promise<void> {
+    return within(this.callMs, this.sendAll(records));
+  }
+
+  private async sendAll(records: readonly OutgoingRecord[]): Promise<void> {
     const transaction = await this.producer.transaction();
     // One broker at a time: when one of several refuses, kafkajs tries all of them again without waiting for those still under way.
     const answer: RecordMetadata[] = [];
@@ -315,8 +331,14 @@ class TopicSender implements PageSender {
   }
 
   async close(): Promise<void> {
-    await this.producer.disconnect().catch(() => undefined);
+    await within(this.callMs, this.producer.disconnect()).catch(() => undefined);
   }
+}
+
+function within<T>(ms: number, call: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`kafkajs did not answer within ${ms} ms`)), ms);
+  return Promise.race([call, late]).finally(() => clearTimeout(timer));
 }
 
 async function leadersOf(kafka: Kafka, topic: string): Promise<Map<number, number>> {
