@@ -1,7 +1,7 @@
 /*
  * npm run mutants [-- --mutate libs/domain/src/money.ts]: Stryker changes the money core in every way it knows, and the core's tests must
- * find at least nine of ten changes. It is installed beside the build, from the lockfile here: nobody else needs it. A whole run puts its
- * score and what survived into docs/reliability.md.
+ * find at least nine of ten changes. It is installed beside the build, from the lockfile here: nobody else needs it. What
+ * survived is printed, and a whole run puts its score into docs/reliability.md.
  */
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';

@@ -11,7 +11,7 @@ describe('The score of changes to the money core', () => {
   const report = {
     files: {
       'b.ts': mutants('Killed', 'Survived', 'NoCoverage', 'CompileError', 'Ignored'),
-      'a.ts': mutants('Killed', 'Timeout', 'RuntimeError'),
+      'a.ts': mutants('Killed', 'Timeout', 'Killed', 'RuntimeError'),
     },
   };
 

@@ -27,10 +27,10 @@ export interface Scores extends Counts {
   readonly files: readonly ({ readonly file: string; readonly percent: number } & Counts)[];
 }
 
-const detected: ReadonlySet<string> = new Set(['Killed', 'Timeout', 'RuntimeError']);
+const detected: ReadonlySet<string> = new Set(['Killed', 'Timeout']);
 const undetected: ReadonlySet<string> = new Set(['Survived', 'NoCoverage']);
 
-/** Changes that do not compile, or that are left out on purpose, count for nothing. */
+/** Changes that do not compile or cannot be run, or that are left out on purpose, count for nothing. */
 export function scoresOf({ files }: MutationReport): Scores {
   const each = Object.entries(files)
     .map(([file, { mutants }]) => {

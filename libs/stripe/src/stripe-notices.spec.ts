@@ -51,13 +51,15 @@ const delivery = (body: string | Buffer, header: string | undefined) => ({
   from: null,
   receivedAt,
 });
+/** As Stripe writes it: the signature is over these bytes, and not over what they mean. */
+const written = (value: unknown) => JSON.stringify(value, null, 2);
 const receive = (value: unknown) => {
-  const body = JSON.stringify(value);
+  const body = written(value);
   return notices.receive(delivery(body, signed(body)));
 };
 
 describe("A delivery in Stripe's name", () => {
-  const body = JSON.stringify(event());
+  const body = written(event());
 
   it('is taken when it is signed with a secret of ours, and again while an old secret is being rolled (F36)', () => {
     expect(notices.receive(delivery(body, signed(body)))).toMatchObject({ ok: true, value: { noticeId: 'evt_1' } });
@@ -331,7 +333,7 @@ describe("A webhook of Stripe's", () => {
   });
 
   it('from test mode is about others to a live account', () => {
-    const body = JSON.stringify(event());
+    const body = written(event());
     const live = new StripeNotices({ ...account, apiKey: 'rk_live_x' });
     expect(live.receive(delivery(body, signed(body)))).toMatchObject({ value: { notice: { about: 'others' } } });
   });
