@@ -11,6 +11,8 @@ export interface Deed {
   /** Where it spends the one answer to a dispute: the dispute, by the provider's id. */
   readonly answers?: string;
   readonly door: 'http' | 'kafka';
+  /** What it asks for, in full. */
+  readonly body: string;
   readonly did: 'invoked' | 'ok' | 'refused' | 'unknown';
 }
 
@@ -147,6 +149,12 @@ export function judge(story: Story): string[] {
   for (const commandId of invoked) {
     const count = outcomes.get(commandId)?.length ?? 0;
     if (count !== 1) wrong.push(`command ${commandId} has ${count} outcomes`);
+  }
+  // Who asks again over HTTP hears the same again; what is asked for under a key that stands for something else is another command.
+  const answers = groups(deeds, ({ door, commandId, body }) => (door === 'http' ? `${commandId} ${body}` : null));
+  for (const [command, heard] of answers) {
+    const did = new Set(heard.map((each) => each.did));
+    if (did.has('ok') && did.has('refused')) wrong.push(`${command} was taken on and refused`);
   }
   // Who was told that it was taken on finds a refund.
   for (const { refundId, did } of deeds)

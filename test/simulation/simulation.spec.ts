@@ -55,7 +55,7 @@ describe('Judgement of a commit', () => {
 });
 
 describe('Judgement', () => {
-  const command = { commandId: 'c-1', refundId: 'rf_1', door: 'kafka' } as const;
+  const command = { commandId: 'c-1', refundId: 'rf_1', door: 'kafka', body: 'refund' } as const;
   const outcome = {
     topic: 'o',
     type: 'redress.command.accepted.v1',
@@ -75,7 +75,7 @@ describe('Judgement', () => {
     deeds: [
       { ...command, did: 'invoked' },
       { ...command, did: 'ok' },
-      { commandId: 'c-2', refundId: null, answers: 'du_1', door: 'http', did: 'ok' },
+      { commandId: 'c-2', refundId: null, answers: 'du_1', door: 'http', body: 'submit', did: 'ok' },
     ],
     books: [{ ...moved, id: 're_1' }],
     unmade: new Set(),
@@ -175,6 +175,12 @@ describe('Judgement', () => {
     ],
     ['a refund that was promised and is not there', { refunds: [] }, 'rf_1 was taken on, and is not there'],
     ['what the provider denies', { books: [{ ...moved, id: 're_1', says: 'failed' }] }, 'says of re_1 that it is failed'],
+    ['another amount than was asked for', { books: [{ ...moved, id: 're_1', amount: 50n }] }, 're_1 is of 50, and rf_1 of 60'],
+    [
+      'two answers to one command over HTTP',
+      { deeds: [...sound.deeds, { commandId: 'c-2', refundId: null, door: 'http', body: 'submit', did: 'refused' }] },
+      'c-2 submit was taken on and refused',
+    ],
     [
       'what is stuck in silence',
       { books: [], refunds: refund === undefined ? [] : [{ ...refund, status: 'submitted' }] },

@@ -190,7 +190,7 @@ class Teller {
   private send(sent: Sent): void {
     const { door, key, body } = sent;
     const uuid = commandId('default', door, 'shop', key);
-    const deed = { commandId: key, refundId: refundIdOf(uuid), door };
+    const deed = { commandId: key, refundId: refundIdOf(uuid), door, body: JSON.stringify(body) };
     const isFirst = !this.sent.some((each) => each.key === key);
     if (isFirst) this.sent.push(sent);
     this.say(`client: ${door} ${key} ${JSON.stringify(body)}`);
@@ -210,7 +210,7 @@ class Teller {
     this.say(`client: ${what} ${asked} by ${door} ${key}`);
     const type = `redress.${what}Refund.v1` as RefundCommandType;
     const body = { refundId, ...(what === 'Reject' ? { reason: 'Not this one' } : {}) };
-    const deed = { commandId: key, refundId: null, door };
+    const deed = { commandId: key, refundId: null, door, body: JSON.stringify(body) };
     this.deeds.push({ ...deed, did: 'invoked' });
     if (door === 'kafka') return this.append(topics.refundCommands, type, key, body);
     const uuid = commandId('default', 'http', 'shop', key);
@@ -246,7 +246,7 @@ class Teller {
     this.say(`client: ${kind} ${key}`);
     this.world.count(`nonsense: ${kind}`);
     this.senseless += 1;
-    if (kind !== 'nothing') this.deeds.push({ commandId: key, refundId: null, door: 'kafka', did: 'invoked' });
+    if (kind !== 'nothing') this.deeds.push({ commandId: key, refundId: null, door: 'kafka', body: kind, did: 'invoked' });
     const topic = this.chance.one(taken);
     const type = topic === topics.refundCommands ? 'redress.RequestRefund.v1' : 'redress.LetDisputePass.v1';
     if (kind === 'nothing') this.write(topic, null, {});
@@ -303,9 +303,10 @@ class Teller {
     }[what];
     const type = disputeTypes[what];
     const door = chance.one(['http', 'kafka'] as const);
-    const deed = { commandId: key, refundId: null, door, ...(what === 'Submit' || what === 'Accept' ? { answers: id } : {}) };
-    this.deeds.push({ ...deed, did: 'invoked' });
     const body = { disputeId: ours, ...more };
+    const spends = what === 'Submit' || what === 'Accept' ? { answers: id } : {};
+    const deed = { commandId: key, refundId: null, door, body: JSON.stringify(body), ...spends };
+    this.deeds.push({ ...deed, did: 'invoked' });
     if (door === 'kafka') return this.append(topics.disputeCommands, type, key, body);
     const process = this.someDoor();
     if (process === null) return;
