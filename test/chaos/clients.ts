@@ -45,10 +45,13 @@ export class Clients {
     private readonly file: string,
   ) {}
 
-  async run(ms: number, perSecond: number): Promise<void> {
+  /** Asks for work until `over` is fulfilled. */
+  async run(over: Promise<unknown>, perSecond: number): Promise<void> {
+    let isOver = false;
+    void over.finally(() => (isOver = true));
     for (let at = 0; at < 6; at += 1) this.hot.push(await this.pay(at % 3 === 2 ? 'zamp' : 'stripe', 40_000));
     const begun = Date.now();
-    for (let acts = 0; Date.now() - begun < ms; await sleep(50)) {
+    for (let acts = 0; !isOver; await sleep(50)) {
       for (const due = ((Date.now() - begun) / 1_000) * perSecond; acts < due; acts += 1) this.begin();
     }
   }

@@ -1,6 +1,6 @@
 /*
- * What hurts the rig, chosen by seed. Every kind comes once, in an order the seed decides, in the first two minutes; after that all
- * come again in another. Faults overlap; what one has broken is mended by itself after its time, and `heal` waits for that.
+ * What hurts the rig, chosen by seed. Every kind comes once, in an order the seed decides, in the first two minutes (or somewhat
+ * more, where the machine is slow); after that all come again in another. Faults overlap; what one has broken is mended by itself after its time, and `heal` waits for that.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -56,11 +56,14 @@ export class Nemesis {
     const all = Object.keys(kinds) as Kind[];
     let next = this.seeded.shuffled(all);
     const pauseMs = Math.min(ms, 110_000) / (all.length + 1);
-    for (const end = Date.now() + ms; Date.now() < end && !this.over; await sleep(Math.max(500, pauseMs))) {
+    let isFirstRound = ms >= 110_000;
+    for (const end = Date.now() + ms; (Date.now() < end || isFirstRound) && !this.over; await sleep(Math.max(500, pauseMs))) {
       const at = next.findIndex((kind) => this.mayBegin(kind));
       const [kind] = at < 0 ? [] : next.splice(at, 1);
-      if (next.length === 0) next = this.seeded.shuffled(all);
       if (kind !== undefined) this.begin(kind);
+      if (next.length > 0) continue;
+      isFirstRound = false;
+      next = this.seeded.shuffled(all);
     }
   }
 

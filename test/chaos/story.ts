@@ -45,7 +45,8 @@ export async function story({ seed, ms, perSecond, folder, say }: StorySettings)
     const clients = new Clients(rig, new Seeded(seed), seed, join(folder, `history-${seed}.jsonl`));
     const nemesis = new Nemesis(rig, new Seeded(seed ^ 0x5eed), say);
     say(`Load and faults for ${ms / 1_000} s, seed ${seed}`);
-    await Promise.all([clients.run(ms, perSecond), nemesis.run(ms)]);
+    const faults = nemesis.run(ms);
+    await Promise.all([clients.run(faults, perSecond), faults]);
     say('Healing');
     await nemesis.heal();
     const begun = Date.now();
