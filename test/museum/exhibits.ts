@@ -107,6 +107,7 @@ export const traps: Readonly<Record<string, Trap>> = {
   K12: { trap: 'an offset is told to Kafka before its work is stored' },
   K13: { trap: 'only gzip is built in', unguarded: 'which codec is agreed on, per topic, is for whoever runs it' },
   K14: { trap: 'amounts above 2^53 are rounded' },
+  K15: { trap: 'a request that is written while its connection closes is forgotten' },
 };
 
 export const mutants: readonly Mutant[] = [...incidentMutants, ...stripeMutants, ...zampMutants, ...kafkaMutants];

@@ -34,6 +34,15 @@ export const kafkaMutants: readonly Mutant[] = [
     specs: ['libs/messaging/src/kafkajs-mends.spec'],
   },
   {
+    name: 'kafka-forgotten-request',
+    brings: 'K15',
+    then: 'whoever waits for it stands still without a word',
+    file: 'libs/messaging/src/kafkajs-mends.ts',
+    find: '    this.requestQueue.rejectAll(new KafkaJSRequestTimeoutError(`the connection to ${this.broker} closed`, details));\n',
+    put: '',
+    specs: ['libs/messaging/src/kafkajs-mends.spec'],
+  },
+  {
     ...sending,
     name: 'kafka-same-producer-again',
     brings: 'K3',

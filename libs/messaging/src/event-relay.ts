@@ -264,8 +264,8 @@ export class TopicCarrier {
 }
 
 /**
- * How many leases a call to kafkajs may last. Where a connection goes away at the wrong moment kafkajs forgets whom it owes an answer, and the
- * call never ends; what lasts longer is given up, and the next producer shuts out this one.
+ * How many leases a call to kafkajs may last, with all that kafkajs tries again by itself. What lasts longer is given up, and the next producer
+ * shuts out this one.
  */
 const leasesPerCall = 6;
 

@@ -1,5 +1,5 @@
 /*
- * Two faults of kafkajs 2.2.4 that we cannot live with, mended in its classes before the first client is made. Written for one version:
+ * Three faults of kafkajs 2.2.4 that we cannot live with, mended in its classes before the first client is made. Written for one version:
  * with another, look whether they are still needed.
  */
 import { createRequire } from 'node:module';
@@ -14,6 +14,7 @@ export function mendKafkaJs(): void {
     throw new Error(`kafkajs-mends.ts mends kafkajs 2.2.4, and this is ${version}: see whether it still needs it`);
   mendIdleTimer();
   mendAbortedRecords();
+  mendForgottenRequests();
   mended = true;
 }
 
@@ -79,4 +80,57 @@ export function hideAborted(partition: FetchedPartition): void {
     } else if (inTransaction && aborted.has(producerId)) message.isControlRecord = true;
   }
   partition.abortedTransactions = [];
+}
+
+interface Connection {
+  readonly broker: string;
+  readonly connectionTimeout: number;
+  readonly requestTimeout: number;
+  readonly socket?: { destroy: (error: Error) => void };
+  readonly authHandlers: { onError: () => void } | null;
+  readonly requestQueue: { rejectAll: (error: Error) => void };
+  disconnect(this: Connection): Promise<unknown>;
+  sendAuthRequest(this: Connection, request: object): Promise<unknown>;
+  send(this: Connection, request: { readonly requestTimeout?: number | null }): Promise<unknown>;
+}
+
+type TimeoutError = new (message: string, details: object) => Error;
+
+/**
+ * kafkajs sees to it that a request ends while its connection is open. One that is written in the moment in which it closes is watched by
+ * nobody; nor is a login at a broker that falls silent. Whoever waits for one of these waits for ever, and a consumer, a producer or an admin of
+ * kafkajs waits for all of them: it stands still without a word. Here each ends in time, with an error that makes kafkajs try again, and the
+ * connection is made anew.
+ */
+function mendForgottenRequests(): void {
+  const { prototype } = require('kafkajs/src/network/connection.js') as { prototype: Connection };
+  const { KafkaJSRequestTimeoutError } = require('kafkajs/src/errors.js') as { KafkaJSRequestTimeoutError: TimeoutError };
+  const { disconnect, sendAuthRequest, send } = prototype;
+
+  const inTime = async <T>(connection: Connection, what: string, ms: number, work: Promise<T>): Promise<T> => {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      const details = { broker: connection.broker };
+      const error = new KafkaJSRequestTimeoutError(`${what} at ${connection.broker} did not end within ${ms} ms`, details);
+      reject(error);
+      connection.authHandlers?.onError();
+      connection.requestQueue.rejectAll(error);
+      connection.socket?.destroy(error);
+    }, ms);
+    return Promise.race([work, late]).finally(() => clearTimeout(timer));
+  };
+
+  prototype.sendAuthRequest = function (request) {
+    return inTime(this, 'a login', this.requestTimeout, sendAuthRequest.call(this, request));
+  };
+  prototype.send = function (request) {
+    const ms = Math.max(this.requestTimeout, request.requestTimeout ?? 0) + 2 * this.connectionTimeout;
+    return inTime(this, 'a request', ms, send.call(this, request));
+  };
+  prototype.disconnect = async function () {
+    const isDone = await disconnect.call(this);
+    const details = { broker: this.broker };
+    this.requestQueue.rejectAll(new KafkaJSRequestTimeoutError(`the connection to ${this.broker} closed`, details));
+    return isDone;
+  };
 }
