@@ -39,6 +39,10 @@ interface Sent {
 interface Letter {
   readonly provider: string;
   readonly id: string;
+  /** How many came into being before it. */
+  readonly number: number;
+  /** The provider's object whose change it tells of. */
+  readonly about: string;
   readonly notice: Notice;
 }
 
@@ -362,7 +366,9 @@ class Teller {
 
   private async time(): Promise<void> {
     const kind = this.chance.next();
-    const ms = this.chance.next() * (kind < 0.7 ? 2 * second : kind < 0.95 ? 2 * minute : kind < 0.99 ? 2 * hour : 30 * hour);
+    const isUnanswered = this.world.stripe.refunds.some(({ refundId }) => refundId !== null && !this.world.isKnown(refundId));
+    const isLong = kind > (isUnanswered ? 0.9 : 0.99);
+    const ms = this.chance.next() * (kind < 0.7 ? 2 * second : isLong ? 30 * hour : kind < 0.95 ? 2 * minute : 2 * hour);
     this.say(`time: ${Math.round(ms)} ms`);
     await this.world.pass(Math.round(ms));
   }
@@ -385,7 +391,8 @@ class Teller {
   private post(provider: string, about: string, state: string, notice: Notice): void {
     if (this.seen.get(about) === state) return;
     this.seen.set(about, state);
-    this.letters.push({ provider, id: `n-${(this.letterCount += 1)}`, notice });
+    const number = (this.letterCount += 1);
+    this.letters.push({ provider, id: `n-${number}`, number, about, notice });
   }
 
   private async mail(lossless = false): Promise<void> {
@@ -396,6 +403,11 @@ class Teller {
     else this.world.fault(`webhook: ${fate}`);
     this.say(`webhook ${letter.id} of ${letter.provider} ${fate}`);
     if (fate === 'is lost') return;
+    const { notice } = letter;
+    if (notice.about === 'refund' && notice.refundId !== null && !this.world.isKnown(notice.refundId))
+      this.world.fault('webhook: comes before the answer');
+    if (this.letters.some((other) => other.about === letter.about && other.number < letter.number))
+      this.world.fault('webhook: overtakes another');
     await this.world.deliver(letter.provider, letter.id, letter.notice);
     if (fate === 'comes twice') this.letters.push(letter);
   }

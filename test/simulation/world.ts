@@ -131,9 +131,20 @@ export class World {
   }
 
   async pass(ms: number): Promise<void> {
+    const before = this.stores.now.getTime();
     this.stores.now = this.stores.later(ms);
+    for (const { madeAt, refundId } of this.stripe.refunds) {
+      const forgottenAt = madeAt.getTime() + this.stripe.keysLiveMs;
+      if (refundId !== null && forgottenAt > before && forgottenAt <= this.stores.now.getTime() && !this.isKnown(refundId))
+        this.fault('key: is forgotten unanswered');
+    }
     this.stores.realMs += ms;
     await this.clockwork.pass(ms);
+  }
+
+  /** Whether our book knows of a refund at its provider. */
+  isKnown(refundId: string): boolean {
+    return this.stores.refunds.all().some(({ refund }) => refund.id === refundId && refund.providerRefundId !== null);
   }
 
   start(kind: string): Process {
