@@ -15,6 +15,7 @@ export const kinds = {
   freeze_api: 'an api is frozen',
   restart_worker: 'a worker is told to end (F10, F33)',
   restart_api: 'an api is told to end (F33)',
+  hurry_worker: 'a worker is told to end, and told again (F33)',
   cut_postgres: 'connections to PostgreSQL are cut (F3)',
   stall_postgres: 'connections to PostgreSQL go silent (F31)',
   slow_postgres: 'PostgreSQL is far away',
@@ -121,6 +122,15 @@ export class Nemesis {
         return this.holding(worker, () => this.again(worker, 'SIGTERM', 500));
       case 'restart_api':
         return this.holding(api, () => this.again(api, 'SIGTERM', 500));
+      case 'hurry_worker':
+        return this.holding(worker, async () => {
+          const ended = this.rig.endPart(worker, 'SIGTERM');
+          await sleep(seeded.whole(0, 1_000));
+          this.rig.signal(worker, 'SIGTERM');
+          await ended;
+          await sleep(500);
+          this.rig.raise(worker);
+        });
       case 'freeze_worker':
         return this.holding(worker, () => this.frozen(worker, seeded.whole(36_000, 42_000)));
       case 'freeze_api':

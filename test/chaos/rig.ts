@@ -160,7 +160,7 @@ export class Rig {
     if (!this.parts.has(name)) this.startPart(name);
   }
 
-  signal(name: string, signal: 'SIGSTOP' | 'SIGCONT'): void {
+  signal(name: string, signal: 'SIGSTOP' | 'SIGCONT' | 'SIGTERM'): void {
     const part = this.parts.get(name);
     if (part !== undefined) signalTo(part.pid, signal);
   }
