@@ -409,6 +409,16 @@ describe('Attention', () => {
     expect(told(refund('succeeded', { attention: 'amount_differs' }), report('failed')).attention).toBe('late_reversal');
   });
 
+  it('for a contradiction is not called again when the refund moves on', () => {
+    const before = refund('succeeded', { attention: 'contradiction' });
+    expect(recordReport(before, report('failed'))).toHaveLength(1);
+  });
+
+  it('for an unknown word is called again when the refund moves on with one', () => {
+    const before = refund('submitted', { attention: 'unknown_provider_status' });
+    expect(told(before, report('unclear')).attention).toBe('unknown_provider_status');
+  });
+
   it('stays for an unknown provider status until the refund moves: somebody should have seen the word', () => {
     const now = told(refund('pending'), report('unclear', { providerStatus: 'frozen' }));
     expect(now).toMatchObject({ attention: 'unknown_provider_status', providerStatus: 'frozen' });
@@ -448,6 +458,11 @@ describe("The provider's amount", () => {
     const everything = refund('requested', { amount: null, currency: null });
     const now = told(everything, report('pending', { amount: 2500n }));
     expect(now).toMatchObject({ amount: 2500n, currency: 'USD', holds: 'refunded', outcome: 'accepted', attention: null });
+  });
+
+  it('is not known yet when only its currency is', () => {
+    const everything = refund('submitted', { amount: null, currency: null });
+    expect(told(everything, report('succeeded', { amount: null }))).toMatchObject({ amount: null, currency: null });
   });
 
   it('is taken over also when it becomes known only later', () => {
@@ -506,6 +521,29 @@ describe('Details of a report', () => {
     expect(told(refund('pending'), failure)).toMatchObject({ failureCode: 'lost_or_stolen_card', providerStatus: 'failed' });
   });
 
+  it("keeps the provider's refund id when a later report lacks it", () => {
+    expect(told(refund('pending'), report('requires_action', { providerRefundId: null })).providerRefundId).toBe('re_1');
+  });
+
+  it('tells when a refund that waits has another failure to it', () => {
+    expect(types(recordReport(refund('pending'), report('pending', { failureCode: 'expired_card' })))).toEqual(['pending']);
+  });
+
+  it.each(['succeeded', 'failed'] as const)('tells nothing of other reasons once it has %s', (status) => {
+    const changed = report(status, { pendingReason: 'x', failureCode: 'y' });
+    expect(recordReport(refund(status), changed)).toEqual([]);
+  });
+
+  it('asks the customer for nothing while it is pending, whatever the report goes on to say', () => {
+    const asking = report('pending', { actionRequired: until('20:00') });
+    expect(told(refund('submitted'), asking).actionRequired).toBeNull();
+  });
+
+  it('are none in an outcome that is unknown: what was known stays', () => {
+    const changes = { status: 'outcome_unknown' };
+    expect(recordReport(refund('submitted'), report('unknown'))).toEqual([{ type: 'outcome_unknown', at: later, changes }]);
+  });
+
   it('answers no command for a refund that somebody else made', () => {
     const dashboard = refund('pending', { origin: 'discovered', outcome: null });
     expect(told(dashboard, report('succeeded')).outcome).toBeNull();
@@ -538,7 +576,11 @@ describe("The provider's refusal", () => {
 
   it('calls a person when it came without a reason', () => {
     const now = told(refund('submitted'), report('refused', { refusal: null }));
-    expect(now).toMatchObject({ status: 'rejected', rejection: { code: 'provider_refused' }, attention: 'provider_refused' });
+    expect(now).toMatchObject({
+      status: 'rejected',
+      rejection: { code: 'provider_refused', detail: 'The provider refused without a reason.' },
+      attention: 'provider_refused',
+    });
   });
 });
 
@@ -549,6 +591,18 @@ describe('Approving and rejecting', () => {
       status: 'approved',
       holds: 'reserved',
     });
+  });
+
+  it('ends the attention for a late command, and no other', () => {
+    const approved = (attention: Attention) => approve(refund('awaiting_approval', { attention }), later);
+    const value = (attention: Attention | null) => [{ type: 'approved', at: later, changes: { status: 'approved', attention } }];
+    expect(approved('late_command')).toEqual({ ok: true, value: value(null) });
+    expect(approved('amount_differs')).toEqual({ ok: true, value: value('amount_differs') });
+  });
+
+  it('is told as such', () => {
+    expect(reject(refund('awaiting_approval'), later)).toMatchObject({ ok: true, value: [{ type: 'rejected' }] });
+    expect(cancel(refund('awaiting_approval'), later)).toMatchObject({ ok: true, value: [{ type: 'canceled' }] });
   });
 
   it('gives the room back when the second person says no', () => {
@@ -572,6 +626,7 @@ describe('Approving and rejecting', () => {
 describe('Submitting', () => {
   it.each(refundStatuses)('a refund that is %s', (status) => {
     const events = submit(refund(status), later);
+    expect(events).toHaveLength(status === 'approved' ? 1 : 0);
     expect(types(events)).toEqual(status === 'approved' ? ['submitted'] : []);
     if (status === 'approved') expect(after(refund(status), events)).toMatchObject({ status: 'submitted', holds: 'reserved' });
   });
@@ -639,6 +694,11 @@ describe('Retrying', () => {
     expect(retry(canceled, later)).toMatchObject({ ok: true, value: [{ changes: { attempt: 1 } }] });
   });
 
+  it('takes a new attempt when a person has found out that nothing came of the one before', () => {
+    const failed = refund('failed', { providerRefundId: null, providerStatus: null, reportedAt: null });
+    expect(retry(failed, later)).toMatchObject({ ok: true, value: [{ changes: { attempt: 2 } }] });
+  });
+
   it('takes a new attempt when the provider canceled, even if it did not say its id', () => {
     const canceled = refund('canceled', { providerRefundId: null });
     expect(retry(canceled, later)).toMatchObject({ ok: true, value: [{ changes: { attempt: 2 } }] });
@@ -671,6 +731,11 @@ describe('Starting over, once it is proved that an attempt had no effect', () =>
 
   it('says that an unknown outcome is known now', () => {
     expect(types(startOver(refund('outcome_unknown'), later))).toEqual(['approved', 'outcome_resolved']);
+    expect(types(startOver(refund('submitted'), later))).toEqual(['approved']);
+  });
+
+  it('is not for a refund of which the provider contradicts itself', () => {
+    expect(startOver(refund('outcome_unknown', { attention: 'contradiction' }), later)).toHaveLength(0);
   });
 
   it.each(refundStatuses.filter((status) => status !== 'submitted' && status !== 'outcome_unknown'))(
@@ -702,8 +767,17 @@ describe('A command for a refund that its provider has shown before', () => {
     expect(mine).toMatchObject({ amount: met.amount, attention: null });
   });
 
-  it('calls a person when the amount is another one', () => {
-    expect(types(claimed(met, { ...order, amount: 999n }, later))).toEqual(['requested', 'attention_needed']);
+  it.each([
+    ['amount', { amount: 999n }],
+    ['currency', { currency: 'EUR' }],
+  ])('calls a person when the %s is another one', (_, differing) => {
+    const events = claimed(met, { ...order, ...differing }, later);
+    expect(types(events)).toEqual(['requested', 'attention_needed']);
+    expect(after(met, events)).toMatchObject({ attention: 'amount_differs', amount: 1000n, currency: 'USD' });
+  });
+
+  it('calls nobody when all that was left was ordered', () => {
+    expect(types(claimed(met, { ...order, amount: null, currency: null }, later))).toEqual(['requested']);
   });
 });
 
@@ -750,7 +824,13 @@ describe('A refund that somebody else made at the provider', () => {
       providerRefundId: 're_1',
       reportedAt: later,
       attempt: 1,
+      blockCustomer: false,
     });
+  });
+
+  it('has an outcome that is unknown since it was found, where it is', () => {
+    expect(found('unknown').unknownSince).toEqual(later);
+    expect(found('succeeded').unknownSince).toBeNull();
   });
 
   it('is followed like any other: a bounce gives the room back', () => {
@@ -765,6 +845,12 @@ describe('What a notice claims', () => {
   const action = (day: number) => ({ what: 'customer_must_give_bank_details', until: new Date(Date.UTC(2026, 5, day)) }) as const;
   const waiting = (day: number) => refund('requires_action', { actionRequired: action(day) });
   const claimed = (day: number) => report('requires_action', { actionRequired: action(day) });
+  const other = (day: number | null): ActionRequired => ({
+    what: 'customer_must_act',
+    until: day === null ? null : new Date(Date.UTC(2026, 5, day)),
+  });
+  const endless = refund('requires_action', { actionRequired: other(null) });
+  const referenced = refund('succeeded', { bankReference: '742' });
   it.each([
     ['the status we hold', refund('succeeded'), report('succeeded'), true],
     ['that it was pending, of a refund that has gone on', refund('reversed'), report('pending'), true],
@@ -777,6 +863,17 @@ describe('What a notice claims', () => {
     ['the status we hold, of another refund', refund('succeeded'), report('succeeded', { providerRefundId: 're_2' }), false],
     ['another day until which the customer may act', waiting(9), claimed(10), false],
     ['the day that we know', waiting(9), claimed(9), true],
+    ['no word of what the customer must do, where we know', waiting(9), report('requires_action'), true],
+    ['something else that the customer must do', waiting(9), report('requires_action', { actionRequired: other(9) }), false],
+    ['the same without a day, as we know it', endless, report('requires_action', { actionRequired: other(null) }), true],
+    ['a day where we know of none', endless, report('requires_action', { actionRequired: other(9) }), false],
+    ['no day where we know of one', waiting(9), report('requires_action', { actionRequired: other(null) }), false],
+    ['the reference that we have', referenced, report('succeeded', { bankReference: '742' }), true],
+    ['no reference where we have one', referenced, report('succeeded'), true],
+    ['another reference than the one that we have', referenced, report('succeeded', { bankReference: '743' }), false],
+    ['that it was pending, of a refund that has succeeded', refund('succeeded'), report('pending'), true],
+    ['that it was pending, of a refund that has failed', refund('failed'), report('pending'), true],
+    ['that it was pending, of a refund that was canceled', refund('canceled'), report('pending'), true],
     ['something of a refund whose id we never learned', refund('submitted'), report('pending'), false],
   ])('tells whether it must be read back: %s', (_what, known, claim, isOld) => {
     expect(isKnown(known, claim)).toBe(isOld);
@@ -801,6 +898,24 @@ describe('A person says what became of a refund that nobody could tell the end o
       holds,
       providerRefundId,
       attention: null,
+    });
+  });
+
+  it.each([
+    ['a command', { origin: 'command', outcome: null }, 'accepted'],
+    ['a command that has its answer', { origin: 'command', outcome: 'accepted' }, 'accepted'],
+    ['nobody, where others made it', { origin: 'discovered', outcome: null }, null],
+  ] as const)('and so answers %s', (_, changes, outcome) => {
+    expect(resolve(refund('outcome_unknown', changes), found('succeeded'), later)).toMatchObject({
+      value: [{ changes: { outcome } }, {}],
+    });
+  });
+
+  it('and keeps the id that was known, unless nothing was created', () => {
+    const known = refund('outcome_unknown', { providerRefundId: 're_1' });
+    expect(resolve(known, found('succeeded'), later)).toMatchObject({ value: [{ changes: { providerRefundId: 're_1' } }, {}] });
+    expect(resolve(known, found('not_created', 're_9'), later)).toMatchObject({
+      value: [{ changes: { providerRefundId: null } }, {}],
     });
   });
 
@@ -873,6 +988,7 @@ describe('What had parked the operation of a refund is mended', () => {
   it.each(attentions)('and attention for %s is cleared only if it was for that', (attention) => {
     const before = refund('submitted', { attention });
     const now = after(before, unpark(before, later));
+    expect(unpark(before, later)).toHaveLength(attention === 'operation_parked' ? 1 : 0);
     expect(now.attention).toBe(attention === 'operation_parked' ? null : attention);
   });
 });

@@ -341,24 +341,10 @@ const discoveredAs: Readonly<Record<Says, RefundStatus>> = {
  * Under a contradiction nothing is given back: the payment must not be refunded a second time before a person has looked.
  */
 function holdsIn(status: RefundStatus, refund: Refund): Holds {
-  switch (status) {
-    case 'requested':
-    case 'failed':
-    case 'reversed':
-    case 'canceled':
-    case 'rejected':
-      return refund.attention === 'contradiction' ? refund.holds : 'nothing';
-    case 'succeeded':
-      return 'refunded';
-    case 'awaiting_approval':
-    case 'approved':
-    case 'submitted':
-    case 'outcome_unknown':
-    case 'pending':
-    case 'requires_action':
-      // What the provider already has is a fact: it was never ours to reserve.
-      return refund.holds === 'nothing' ? 'refunded' : refund.holds;
-  }
+  if (status === 'succeeded') return 'refunded';
+  if (finalStatuses.has(status)) return refund.attention === 'contradiction' ? refund.holds : 'nothing';
+  // What the provider already has is a fact: it was never ours to reserve.
+  return refund.holds === 'nothing' ? 'refunded' : refund.holds;
 }
 
 /** The provider holds a refund that has paid or may yet pay. */
@@ -421,7 +407,7 @@ function isAnother(refund: Refund, report: RefundReport): boolean {
 /** Older than what we believe, so no news of how it stands; but it may show what we had said was never there, or what came before. */
 function late(refund: Refund, report: RefundReport): RefundEvent[] {
   if (meaning[refund.status] !== over || !alive.has(report.says) || refund.attention === 'contradiction') return [];
-  if (refund.status === 'rejected' || refund.providerRefundId === null) return attention(refund, report, 'contradiction');
+  if (refund.providerRefundId === null) return attention(refund, report, 'contradiction');
   if (refund.status === 'reversed' || report.says !== 'succeeded') return [];
   // Two readings crossed: it had succeeded before it failed.
   return [
