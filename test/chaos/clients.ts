@@ -300,8 +300,8 @@ export class Clients {
       this.count(`disputes: the bank says ${act}`);
       return;
     }
-    const found = await this.rig.call('GET', `/v1/disputes?q=${dispute.disputeId}`);
-    const [ours] = found.body['data'] as { id: string }[];
+    const found = await this.read(`/v1/disputes?q=${dispute.disputeId}`);
+    const [ours] = found['data'] as { id: string }[];
     if (ours === undefined || dispute.isAnswered) return;
     const isOverKafka = this.seeded.next() < 0.5;
     if (act === 'accept' && isOverKafka) return this.order('accept', ours.id, { disputeId: ours.id, confirm: true });
@@ -309,7 +309,7 @@ export class Clients {
       await this.orderOverHttp('accept', ours.id, `/v1/disputes/${ours.id}/accept`, { confirm: true });
       return;
     }
-    const { body: shown } = await this.rig.call('GET', `/v1/disputes/${ours.id}/evidence`);
+    const shown = await this.read(`/v1/disputes/${ours.id}/evidence`);
     const text = this.seeded.oneOf(['winning_evidence', 'losing_evidence', 'We sent it.']);
     await this.rig.call(
       'PATCH',
@@ -317,8 +317,7 @@ export class Clients {
       { uncategorizedText: text },
       { 'if-match': String(shown['version']) },
     );
-    const { body: written } = await this.rig.call('GET', `/v1/disputes/${ours.id}/evidence`);
-    const { version } = written;
+    const { version } = await this.read(`/v1/disputes/${ours.id}/evidence`);
     if (isOverKafka) return this.order('submit', ours.id, { disputeId: ours.id, confirm: true, version });
     const status = await this.orderOverHttp('submit', ours.id, `/v1/disputes/${ours.id}/submit`, { confirm: true, version });
     if (status === 200) dispute.isAnswered = true;
@@ -327,13 +326,19 @@ export class Clients {
   /** The bank sends money back weeks later. */
   private async bankReturns(): Promise<void> {
     if (this.refunds.length === 0) return;
-    const { body } = await this.rig.call('GET', `/v1/refunds/${this.seeded.oneOf(this.refunds.slice(-60))}`);
-    if (body['provider'] !== 'stripe' || body['status'] !== 'succeeded') return;
-    await this.rig.control(`refunds/${String(body['providerRefundId'])}`, {
+    const refund = await this.read(`/v1/refunds/${this.seeded.oneOf(this.refunds.slice(-60))}`);
+    if (refund['provider'] !== 'stripe' || refund['status'] !== 'succeeded') return;
+    await this.rig.control(`refunds/${String(refund['providerRefundId'])}`, {
       status: 'failed',
       failureReason: 'lost_or_stolen_card',
     });
     this.count('refunds that the bank returned (F25)');
+  }
+
+  private async read(path: string): Promise<Readonly<Record<string, unknown>>> {
+    const { status, body } = await this.rig.call('GET', path);
+    if (status !== 200) throw new Error(`could not be read: ${status}`);
+    return body;
   }
 
   private note(action: Action): void {
