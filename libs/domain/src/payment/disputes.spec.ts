@@ -80,6 +80,69 @@ describe('The balance of a disputed payment', () => {
     expect(effectOn(dispute({ movements: [] }), payment())).toEqual({ disputed: 10_000n, lost: 0n });
   });
 
+  const statuses = ['needs_response', 'under_review', 'won', 'lost', 'closed', 'prevented', 'unknown'] as const;
+
+  it.each(['inquiry', 'prevention', 'chargeback', 'appeal', 'compliance'] as const)(
+    'is lowered by the stage of %s as long as nothing has moved, where that stage takes money and its end does not give it back',
+    (stage) => {
+      const takesMoney = stage === 'chargeback' || stage === 'appeal' || stage === 'compliance';
+      for (const status of statuses) {
+        const isOpen = status === 'needs_response' || status === 'under_review' || status === 'unknown';
+        const [disputed, lost] = [takesMoney && isOpen ? 10_000n : 0n, takesMoney && status === 'lost' ? 10_000n : 0n];
+        expect([status, effectOn(dispute({ stage, status, movements: [] }), payment())]).toEqual([status, { disputed, lost }]);
+      }
+    },
+  );
+
+  it.each(statuses)('has lost what was withdrawn for one that is %s, if it is over', (status) => {
+    const isOver = status === 'lost' || status === 'closed' || status === 'prevented';
+    const gone = { disputed: isOver ? 0n : 10_000n, lost: isOver ? 10_000n : 0n };
+    expect(effectOn(dispute({ status }), payment())).toEqual(gone);
+  });
+
+  it('counts inquiries that are not over, and nothing else', () => {
+    for (const stage of ['inquiry', 'chargeback'] as const) {
+      for (const status of statuses) {
+        const isOpen = status === 'needs_response' || status === 'under_review' || status === 'unknown';
+        const of = counted(payment(), null, dispute({ stage, status, movements: [] }));
+        expect([stage, status, of.payment.inquiries]).toEqual([stage, status, stage === 'inquiry' && isOpen ? 1 : 0]);
+        const over = counted(of.payment, of.dispute, dispute({ stage, status: 'won', movements: [] }));
+        expect(over.payment.inquiries).toBe(0);
+      }
+    }
+  });
+
+  it('rounds what is doubtful up to what is not there', () => {
+    const settled = dispute({ amount: 10n, movements: [move('withdrawal', 3n), move('reinstatement', 1n)] });
+    expect(effectOn(settled, payment())).toEqual({ disputed: 7n, lost: 0n });
+  });
+
+  it('is told in its own currency where that is not known yet', () => {
+    expect(effectOn(dispute({ amount: 4_600n, currency: 'EUR', movements: [] }), payment({ currency: null }))).toEqual({
+      disputed: 4_600n,
+      lost: 0n,
+    });
+  });
+
+  it('has a new version when it moves, and none when only the time of the reading does', () => {
+    const first = counted(payment(), null, dispute());
+    expect(first.payment).toMatchObject({ version: 1, refundableAt: at, refundable: false });
+    expect(accountDispute(first.payment, first.dispute, first.dispute)).toBe(first.payment);
+    const again = { ...first.dispute, reportedAt: later };
+    expect(accountDispute(first.payment, first.dispute, again)).toEqual({ ...first.payment, refundableAt: later });
+    const open = dispute({ refundable: true, reportedAt: later });
+    expect(counted(first.payment, first.dispute, open).payment).toMatchObject({ refundable: true, version: 2 });
+    const inquiry = dispute({ id: 'dp_2', stage: 'inquiry', movements: [] });
+    expect(counted(first.payment, null, inquiry).payment).toMatchObject({ inquiries: 1, version: 2 });
+    const lost = dispute({ id: 'dp_3', status: 'lost', movements: [move('withdrawal', 10n)], amount: 10n });
+    expect(counted(first.payment, null, lost).payment).toMatchObject({ lost: 10n, version: 2 });
+  });
+
+  it('is refundable as the last one says of two that were read in one moment', () => {
+    const first = counted(payment(), null, dispute());
+    expect(counted(first.payment, null, dispute({ id: 'dp_2', refundable: true })).payment.refundable).toBe(true);
+  });
+
   it('is given back by a reinstatement, wholly or by its share, and what stays away is lost', () => {
     const taken = counted(payment(), null, dispute());
     const won = dispute({
@@ -131,6 +194,45 @@ describe('The balance of a disputed payment', () => {
     const [sum, nothing] = joined(heard, payment({ refunded: 500n }));
     expect(sum).toMatchObject({ disputed: 10_000n, refunded: 500n, refundable: false });
     expect(nothing).toMatchObject({ disputed: 0n, lost: 0n, inquiries: 0 });
+  });
+
+  const nothing = { refunded: 0n, disputed: 0n, lost: 0n, waiting: 0, unknown: 0, inquiries: 0 };
+  const all = { refunded: 1n, disputed: 2n, lost: 3n, waiting: 4, unknown: 5, inquiries: 6 };
+
+  it('heard of under two names is the sum of both, and leaves nothing with the first', () => {
+    const heard = payment({ key: 'q', name: 'ch_1', version: 7, ...all });
+    const [sum, rest] = joined(heard, payment({ version: 1, ...all }));
+    const twice = { refunded: 2n, disputed: 4n, lost: 6n, waiting: 8, unknown: 10, inquiries: 12 };
+    expect(sum).toEqual(payment({ version: 2, ...twice }));
+    expect(rest).toEqual({ ...heard, settled: false, ...nothing });
+  });
+
+  it.each([
+    ['refunds', { refunded: 1n }, 1],
+    ['disputes', { disputed: 1n }, 1],
+    ['losses', { lost: 1n }, 1],
+    ['inquiries', { inquiries: 1 }, 1],
+    ['the last word on whether it can be refunded', { refundableAt: at }, 1],
+    ['refunds that wait', { waiting: 1 }, 0],
+    ['refunds of unknown outcome', { unknown: 1 }, 0],
+    ['nothing', {}, 0],
+  ])('heard of under two names has a new version for %s where money or what may be done with it changes', (_, said, more) => {
+    expect(joined(payment(said), payment())[0].version).toBe(more);
+  });
+
+  it.each([
+    [null, at, false],
+    [at, null, true],
+    [at, later, false],
+    [later, at, true],
+    [at, at, false],
+    [null, null, false],
+  ])('is refundable as the first name has it, heard of at %p, or the second, at %p: the first %p', (first, second, isFirst) => {
+    const [sum] = joined(
+      payment({ refundable: false, refundableAt: first }),
+      payment({ refundable: true, refundableAt: second }),
+    );
+    expect(sum).toMatchObject({ refundable: !isFirst, refundableAt: isFirst ? first : second });
   });
 
   it('is always the sum of what its disputes take, whatever they go through', () => {

@@ -110,7 +110,32 @@ describe('What is left of a payment', () => {
 
   it('is nothing for a payment we have only heard of', () => {
     expect(available(heard)).toBe(0n);
-    expect(heard).toMatchObject({ readAt: null, settled: false, currency: null });
+    expect(heard).toEqual({
+      key: 'pay_1',
+      account: 'default',
+      provider: 'stripe',
+      name: 'pi_1',
+      settled: false,
+      aliases: [],
+      currency: null,
+      captured: 0n,
+      reserved: 0n,
+      refunded: 0n,
+      disputed: 0n,
+      lost: 0n,
+      basis: 'provider',
+      readAt: null,
+      paidAt: null,
+      refusal: null,
+      waiting: 0,
+      unknown: 0,
+      inquiries: 0,
+      refundable: true,
+      refundableAt: null,
+      sequence: 0n,
+      version: 0,
+    });
+    expect(heard.aliases).toHaveLength(0);
   });
 });
 
@@ -195,11 +220,25 @@ describe('Admitting a refund', () => {
     expect(apply(payment, refund, decision.decided ? decision.events : []).payment).toMatchObject(changes);
   });
 
-  it('says in its refusal how much was asked for and how much is there', () => {
-    expect(decide(order(5001n), captured({ reserved: 5000n }))).toEqual({
-      ok: false,
-      error: { code: 'amount_exceeds_available', detail: '5001 USD was asked for, 5000 is available.' },
-    });
+  it.each([
+    ['what was asked for and what is there', order(5001n), { reserved: 5000n }, '5001 USD was asked for, 5000 is available.'],
+    ['that nothing is left', order(1n), { lost: 10_000n }, 'Nothing is left of the 10000 USD captured.'],
+    ['both currencies', order(1n, { currency: 'EUR' }), {}, 'The payment is in USD, the refund in EUR.'],
+    ['that it has none', order(1n, { currency: 'EUR' }), { currency: null }, 'The payment is in , the refund in EUR.'],
+    ['the dispute', order(1n), { refundable: false }, 'stripe calls pi_1 not refundable while it is disputed.'],
+    ['what was expected', order(1n, { expectedAvailable: 9n }), {}, '9 USD was expected to be available, 10000 is.'],
+    [
+      'what must be known first',
+      order(1n),
+      { basis: 'records', unknown: 1 } as const,
+      'What became of an earlier refund of pi_1 must be known first.',
+    ],
+  ])('says in its refusal %s', (_, refund, changes, detail) => {
+    expect(decide(refund, captured(changes))).toMatchObject({ ok: false, error: { detail } });
+  });
+
+  it('does not ask in which currency all that is left is', () => {
+    expect(decide(order(null), captured())).toEqual({ ok: true, value: { amount: 10_000n, currency: 'USD' } });
   });
 
   it('goes through when exactly what the caller expected is available', () => {
@@ -225,8 +264,11 @@ describe('Admitting a refund', () => {
   });
 
   it('happens once: a refund that was canceled or decided meanwhile stays as it is', () => {
-    expect(admit(order(1000n, { status: 'canceled' }), captured(), terms)).toEqual({ decided: true, events: [] });
-    expect(admit(order(99_999n, { status: 'succeeded' }), captured(), terms)).toEqual({ decided: true, events: [] });
+    for (const status of ['canceled', 'succeeded'] as const) {
+      const admission = admit(order(99_999n, { status }), captured(), terms);
+      expect(admission).toMatchObject({ decided: true });
+      expect(admission.decided && admission.events).toHaveLength(0);
+    }
   });
 
   it('never takes a negative amount, which would make room out of nothing', () => {
@@ -261,6 +303,12 @@ describe('What the provider says about a payment', () => {
     expect(recordAbsence(payment, clock('11:59'))).toBe(payment);
   });
 
+  it('counts when it was read in the same moment', () => {
+    const payment = captured();
+    expect(recordFacts(payment, { ...facts, captured: 1n })).toMatchObject({ captured: 1n, version: 2 });
+    expect(recordAbsence(payment, readAt)).toMatchObject({ refusal: { code: 'payment_not_found' }, version: 2 });
+  });
+
   it('may raise what was captured, by a later capture', () => {
     const payment = recordFacts(captured({ refunded: 10_000n }), { ...facts, captured: 15_000n, at: clock('12:05') });
     expect(available(payment)).toBe(5000n);
@@ -280,7 +328,8 @@ describe('What the provider says about a payment', () => {
 
   it('can be that there is no such payment, until a later reading finds it', () => {
     const absent = recordAbsence(heard, readAt);
-    expect(absent).toMatchObject({ refusal: { code: 'payment_not_found' }, settled: true, readAt, version: 1 });
+    const detail = 'stripe has no payment pi_1 in account default.';
+    expect(absent).toMatchObject({ refusal: { code: 'payment_not_found', detail }, settled: true, readAt, version: 1 });
     expect(recordFacts(absent, { ...facts, at: clock('12:05') })).toMatchObject({ refusal: null, captured: 10_000n });
   });
 
@@ -311,6 +360,7 @@ describe('Totals in a notice', () => {
   it('tell something new when more was refunded or captured than we know of, or when nothing was ever read', () => {
     expect([areKnown(known, totals(301n)), areKnown(known, totals(300n, 1001n))]).toEqual([false, false]);
     expect(areKnown({ ...known, readAt: null }, totals(300n))).toBe(false);
+    expect(areKnown(known, { ...totals(300n), currency: 'EUR' })).toBe(false);
   });
 });
 
@@ -387,6 +437,13 @@ describe('An unknown outcome', () => {
     const before = account(captured(), null, lost);
     expect(before.unknown).toBe(1);
     expect(account(before, lost, { ...lost, status: 'succeeded', holds: 'refunded' }).unknown).toBe(0);
+  });
+
+  it('is counted, without a new version, when it takes no room that was not taken before', () => {
+    const sent = { ...lost, status: 'submitted' } as const;
+    const payment = account(captured(), null, sent);
+    expect(account(payment, sent, lost)).toEqual({ ...payment, unknown: 1 });
+    expect(account(account(payment, sent, lost), lost, sent)).toEqual(payment);
   });
 
   it('keeps other refunds out where nothing can be listed, and nowhere else', () => {
