@@ -132,6 +132,8 @@ describe('The balance of a disputed payment', () => {
     expect(accountDispute(first.payment, first.dispute, again)).toEqual({ ...first.payment, refundableAt: later });
     const open = dispute({ refundable: true, reportedAt: later });
     expect(counted(first.payment, first.dispute, open).payment).toMatchObject({ refundable: true, version: 2 });
+    const nothing = dispute({ status: 'won', movements: [], refundable: true });
+    expect(counted(payment(), null, nothing).payment).toEqual(payment({ refundableAt: at }));
     const inquiry = dispute({ id: 'dp_2', stage: 'inquiry', movements: [] });
     expect(counted(first.payment, null, inquiry).payment).toMatchObject({ inquiries: 1, version: 2 });
     const lost = dispute({ id: 'dp_3', status: 'lost', movements: [move('withdrawal', 10n)], amount: 10n });
@@ -167,6 +169,7 @@ describe('The balance of a disputed payment', () => {
     expect(left([{ ...move('withdrawal', 4_000n), currency: 'GBP' }])).toBe(0n);
     expect(left([move('withdrawal', 5_000n)])).toBe(5_000n);
     expect(left([move('withdrawal', 5_000n), move('reinstatement', 2_000n)])).toBe(7_000n);
+    expect(left([move('withdrawal', 5_000n), { ...move('reinstatement', 2_000n), currency: 'GBP' }])).toBe(4_000n);
   });
 
   it('sums disputes, and may end below nothing: 120 are lost on 100 where 20 were refunded first', () => {

@@ -452,5 +452,6 @@ describe('An unknown outcome', () => {
       error: { code: 'outcome_unknown_blocks_payment' },
     });
     expect(decide(order(500n), account(captured(), null, lost))).toMatchObject({ ok: true });
+    expect(decide(order(500n), captured({ basis: 'records' }))).toMatchObject({ ok: true });
   });
 });

@@ -254,9 +254,8 @@ export function admit(refund: Refund, payment: Payment, terms: AdmissionTerms): 
   const { now } = terms;
   // Decided before, or canceled while the payment was read.
   if (refund.status !== 'requested') return { decided: true, events: [] };
-  const fresh = payment.readAt !== null && now.getTime() - payment.readAt.getTime() <= terms.factsMaxAgeMs;
   if (payment.readAt === null) return { decided: false };
-
+  const fresh = now.getTime() - payment.readAt.getTime() <= terms.factsMaxAgeMs;
   const decision = decide(refund, payment);
   const everything = refund.amount === null;
   if (!fresh && (!decision.ok || everything)) return { decided: false };
