@@ -63,14 +63,25 @@ describe('The checker of the chaos rig', () => {
     const rest = { at: 0, provider: 'stripe', amount: 0, otherBody: false, end: 'ok' } as const;
     const order = (what: 'submit' | 'cancel', about = '') =>
       ({ ...rest, door: 'http', what: 'order', order: what, key: `o-${what}`, paymentId: about }) as const;
-    const unanswered = evidence.books.payments.map((payment) => ({
-      ...payment,
-      disputes: payment.disputes.map((each) => ({ ...each, submissions: 0, closes: 0 })),
-    }));
-    const submit = { ...evidence, history: [...evidence.history, order('submit', dispute?.ours)] };
-    expect(check({ ...submit, books: { ...evidence.books, payments: unanswered } })).toEqual([
+    const unanswered = (status: string) => ({
+      ...evidence,
+      history: [...evidence.history, order('submit', dispute?.ours)],
+      database: {
+        ...evidence.database,
+        disputes: evidence.database.disputes.map((each) => ({ ...each, provider_status: status })),
+      },
+      books: {
+        ...evidence.books,
+        payments: evidence.books.payments.map((payment) => ({
+          ...payment,
+          disputes: payment.disputes.map((each) => ({ ...each, status, submissions: 0, closes: 0 })),
+        })),
+      },
+    });
+    expect(check(unanswered('lost'))).toEqual([
       { rule: 'one answer per dispute', what: `the order o-submit to submit ${dispute?.id} was taken, and has come to nothing` },
     ]);
+    expect(check(unanswered('won'))).toEqual([]);
     const cancel = { ...evidence, history: [...evidence.history, order('cancel', refund?.id)] };
     expect(rulesOf(cancel)).toEqual(['one effect per command']);
   });

@@ -85,7 +85,11 @@ export interface Evidence {
     /** In the log's order. */
     readonly events: readonly LoggedEvent[];
     readonly unsealed: number;
-    readonly deliveries: readonly { readonly notice: string | null; readonly disposition: string | null }[];
+    readonly deliveries: readonly {
+      readonly notice: string | null;
+      readonly disposition: string | null;
+      readonly detail: string | null;
+    }[];
     /** What is to be done and is not, sweeps aside. */
     readonly operations: readonly { readonly id: string; readonly kind: string; readonly state: string }[];
     readonly halted: number;

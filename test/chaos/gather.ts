@@ -57,7 +57,9 @@ async function readDatabase(url: string): Promise<Evidence['database']> {
       ),
       unsealed: counted?.unsealed ?? 0,
       halted: counted?.halted ?? 0,
-      deliveries: await all<Database['deliveries'][number]>('select notice_id as notice, disposition from webhook_delivery'),
+      deliveries: await all<Database['deliveries'][number]>(
+        'select notice_id as notice, disposition, detail from webhook_delivery',
+      ),
       operations: await all<Database['operations'][number]>(
         `select id::text as id, kind, state from provider_operation
          where state in ('open', 'parked') and kind not in ('refunds.list', 'disputes.list') and run_at < service_now() + interval '1 minute'`,

@@ -137,7 +137,7 @@ export class Rig {
       if (this.parts.get(name) !== part) return;
       this.parts.delete(name);
       if (this.stopping || this.down.has(name)) return;
-      this.endings.push(`${name} ended by itself: ${this.log(name, 3)}`);
+      this.endings.push(`${name} ended by itself: ${this.log(name, 20)}`);
       await sleep(1_000);
       if (!this.stopping && !this.parts.has(name) && !this.down.has(name)) this.startPart(name);
     });
