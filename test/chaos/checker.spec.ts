@@ -86,6 +86,19 @@ describe('The checker of the chaos rig', () => {
     expect(rulesOf(cancel)).toEqual(['one effect per command']);
   });
 
+  it('finds a genuine webhook that was rejected, unless it had grown old under a clock that jumped', () => {
+    const evidence = recorded();
+    const rejected = (detail: string) => ({
+      ...evidence,
+      database: {
+        ...evidence.database,
+        deliveries: [...evidence.database.deliveries, { notice: null, disposition: 'rejected', detail }],
+      },
+    });
+    expect(rulesOf(rejected('bad_signature: No key of ours made it.'))).toEqual(['webhooks disposed of']);
+    expect(rulesOf(rejected('too_old: It was signed 1336 s ago.'))).toEqual([]);
+  });
+
   it('finds a command that was set aside, and one that was refused for a fault of ours', () => {
     const evidence = recorded();
     const [outcome] = kept(evidence, 'refunds.outcomes.v1');
