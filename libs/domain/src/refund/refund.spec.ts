@@ -462,6 +462,8 @@ describe("The provider's amount", () => {
 
   it('is not known yet when only its currency is', () => {
     const everything = refund('submitted', { amount: null, currency: null });
+    const pending = refund('pending', { amount: null, currency: null });
+    expect(recordReport(pending, report('pending', { amount: null }))).toHaveLength(0);
     expect(told(everything, report('succeeded', { amount: null }))).toMatchObject({ amount: null, currency: null });
   });
 
@@ -480,6 +482,10 @@ describe('Details of a report', () => {
     const now = after(refund('succeeded'), events);
     expect(now).toMatchObject({ status: 'succeeded', bankReference: '74627888888888888888888', reportedAt: later });
     expect(recordReport(now, arrived)).toEqual([]);
+  });
+
+  it("does not tell of the bank's reference when a report is silent about it", () => {
+    expect(recordReport(refund('succeeded', { bankReference: '746' }), report('succeeded'))).toHaveLength(0);
   });
 
   it("does not forget the bank's reference when a later report is silent about it", () => {
@@ -542,6 +548,11 @@ describe('Details of a report', () => {
   it('are none in an outcome that is unknown: what was known stays', () => {
     const changes = { status: 'outcome_unknown' };
     expect(recordReport(refund('submitted'), report('unknown'))).toEqual([{ type: 'outcome_unknown', at: later, changes }]);
+  });
+
+  it('answer the command of a refund that the provider shows before it was admitted', () => {
+    expect(requested(order, ordered)).toMatchObject({ status: 'requested', outcome: null });
+    expect(told(refund('requested'), report('pending')).outcome).toBe('accepted');
   });
 
   it('answers no command for a refund that somebody else made', () => {
