@@ -160,6 +160,7 @@ describe('A dispute', () => {
     const known = decided(first.dispute, seen);
     expect(hear(known, strange('on_the_moon', 2 * hour)).told).toEqual([]);
     expect(hear(known, strange('on_mars', 2 * hour)).told).toEqual(['attention_needed']);
+    expect(hear(first.dispute, strange('on_mars', 2 * hour)).told).toEqual([]);
     expect(hear(first.dispute, report({ at: after(2 * hour) })).dispute).toMatchObject({
       status: 'needs_response',
       attention: null,
@@ -619,6 +620,13 @@ describe('What was told already', () => {
     const again = hear(first, report({ eligibilities: [{ requiredActions, status, programme }], at: after(2 * hour) }));
     expect(again.dispute.version).toBe(first.version);
   });
+
+  it('is news in one word of what it is made of', () => {
+    const eligible = (status: string) => [{ programme: 'visa_compliance', status, requiredActions: [] }];
+    const first = hear(open(), report({ eligibilities: eligible('qualified'), at: after(hour) })).dispute;
+    const next = hear(first, report({ eligibilities: eligible('not_qualified'), at: after(2 * hour) })).dispute;
+    expect(next).toMatchObject({ version: first.version + 1, eligibilities: [{ status: 'not_qualified' }] });
+  });
 });
 
 describe('The first report of a dispute', () => {
@@ -851,6 +859,19 @@ describe('A send of a decision', () => {
       expect(dispute).toMatchObject({ decision: null, attention: 'answer_not_out' });
       const theirs = overtaken(decisionOf('submit', 'sending'), gone({ submissions: 1 }), true).dispute;
       expect(theirs).toMatchObject({ attention: 'answered_elsewhere', decision: { by: 'somebody at the provider' } });
+      const before = with_(decisionOf('submit', 'sending'));
+      expect(recordOvertaken(before, gone(), true, terms)[0]).toEqual({
+        type: 'silent',
+        at: after(2 * hour),
+        changes: { decision: decisionOf('submit', 'recorded') },
+      });
+    });
+
+    it('was answered elsewhere, where an older look counts an answer that a newer one has not seen', () => {
+      const before = with_(decisionOf('submit', 'sending'), { reportedAt: after(3 * hour) });
+      const { dispute, told } = apply(before, recordOvertaken(before, gone({ submissions: 1 }), true, terms));
+      expect(dispute).toMatchObject({ decision: null, attention: 'answered_elsewhere' });
+      expect(told).toEqual(['attention_needed']);
     });
 
     it('may have been, where it may have left', () => {
@@ -1054,6 +1075,12 @@ describe('A submission that the provider counts', () => {
     expect(dispute.attention).toBe(ours || decision === null ? null : 'answered_elsewhere');
   });
 
+  it('that was told already is told once', () => {
+    const before: Dispute = { ...open(), decision: decisionOf('submit', 'done') };
+    const events = recordReport(before, report({ status: 'under_review', submissions: 1, at: after(2 * hour) }), terms);
+    expect(events.map(({ type }) => type)).toEqual(['under_review']);
+  });
+
   it('beyond the one that was taken is not ours', () => {
     const taken = { submissions: 3, submissionsBefore: 2 };
     expect(seen(decisionOf('submit', 'done'), { submissions: 4, submittedBy: 'manual' }, taken).dispute.decision).toMatchObject({
@@ -1109,6 +1136,9 @@ describe('A report', () => {
       { type: 'silent', at: after(1), changes: { reportedAt: after(1) } },
     ]);
     expect(recordReport({ ...open(), reportedAt: after(2) }, report({ at: after(1) }), terms)).toHaveLength(0);
+    expect(recordReport(open(), report({ reason: 'duplicate' }), terms)).toMatchObject([
+      { type: 'silent', changes: { reason: 'duplicate' } },
+    ]);
   });
 
   it.each([
@@ -1291,5 +1321,7 @@ describe('The share of a dispute that is gone', () => {
     expect(share([...twice, reinstatement(1_900n, after(2))], 'won', 'EUR')).toEqual({ part: 100n, whole: 1_000n });
     const both = [reinstatement(950n, after(2)), reinstatement(950n, after(3))];
     expect(share([...twice, ...both], 'won', 'EUR')).toEqual({ part: 0n, whole: 1_000n });
+    const one = [inEuro(withdrawal(1_000n)), withdrawal(1_000n, after(1))];
+    expect(share([...one, ...both], 'won', 'EUR')).toEqual({ part: 0n, whole: 1_000n });
   });
 });

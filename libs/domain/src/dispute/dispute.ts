@@ -275,8 +275,7 @@ export function recordReport(dispute: Dispute, report: DisputeReport, terms: Dis
   const round = isAskedAgain ? newRound(dispute, report) : {};
   const facts: Changes = { ...factsOf(report, movements), stage, status: report.status, ...round };
   // What nobody waited for has no alarm; it is waited for again.
-  const isUnwatched =
-    mayWait.has(report.status) && !isAwaited(dispute) && dispute.nextAlarmAt === null && dispute.decision?.state !== 'done';
+  const isUnwatched = mayWait.has(report.status) && !isAwaited(dispute) && dispute.decision?.state !== 'done';
   const isOtherDeadline = isAskedAgain || isUnwatched || !isSameTime(report.dueBy, dispute.dueBy);
   const deadline = isOtherDeadline ? { alarms: 0, ...deadlineOf(report, 0, terms) } : {};
   const changes: Changes = { ...facts, ...deadline, attention: unended(dispute, report) };
@@ -301,7 +300,7 @@ export function recordTaken(dispute: Dispute, report: DisputeReport, terms: Disp
   const isNews = report.submissions > dispute.submissions && report.at < dispute.reportedAt;
   const events = recordReport(dispute, isNews ? { ...report, at: dispute.reportedAt } : report, terms);
   const after = events.reduce(evolve, dispute);
-  if (after.round !== dispute.round || after.decision === null || after.decision.state === 'done') return events;
+  if (after.decision === null || after.decision.state === 'done') return events;
   return [...events, ...done(after.decision, report.at)];
 }
 
