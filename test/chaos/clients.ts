@@ -2,7 +2,7 @@
  * The clients of the rig: services that send commands over both doors, people at the desk and in the providers' dashboards, and banks. What
  * each did of commands is written down as it began and as it ended; the checker has no other knowledge of what was meant.
  */
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel, type Message, type Producer } from 'kafkajs';
 import { mendKafkaJs } from '#messaging/kafkajs-mends';
@@ -43,7 +43,9 @@ export class Clients {
     private readonly seeded: Seeded,
     private readonly seed: number,
     private readonly file: string,
-  ) {}
+  ) {
+    rmSync(file, { force: true });
+  }
 
   /** Asks for work until `over` is fulfilled. */
   async run(over: Promise<unknown>, perSecond: number): Promise<void> {
@@ -200,8 +202,9 @@ export class Clients {
     this.producer ??= await this.connected();
     const producer = this.producer;
     try {
-      // When others give a producer up in the midst of a send, kafkajs never says what became of it.
-      const sent = producer.send({ topic, acks: -1, timeout: 10_000, messages: [message] }).then(() => true);
+      // When others give a producer up in the midst of a send, kafkajs never says what became of it. And what it answers with nothing was
+      // not sent: it has taken one broker for another.
+      const sent = producer.send({ topic, acks: -1, timeout: 10_000, messages: [message] }).then(({ length }) => length > 0);
       if (!(await Promise.race([sent, sleep(60_000, false, { ref: false })]))) throw new Error('nobody knows what became of it');
     } catch (error) {
       if (this.producer === producer) {

@@ -164,3 +164,38 @@ const anyRequest = {
 
 /** Four bytes of size, and the id of the second request. */
 const answer = Buffer.from([0, 0, 0, 4, 0, 0, 0, 1]);
+
+/** As much of kafkajs' books about brokers as the case below touches. */
+interface Brokers {
+  brokers: Record<string, { nodeId: number; connectionPool: { host: string } }>;
+  seedBroker: object | undefined;
+  removeBroker(at: { host: string; port: number }): void;
+  refreshMetadata(topics: string[]): Promise<void>;
+}
+
+describe('A producer that sends several things at once', () => {
+  it('takes one broker for another when a connection closes while it looks up the cluster: its answers must be looked at', async () => {
+    const BrokerPool = require('kafkajs/src/cluster/brokerPool.js') as new (options: object) => Brokers;
+    const logger = { namespace: () => logger, debug: () => undefined };
+    const build = (at: object) => Promise.resolve(at);
+    const pool = new BrokerPool({ connectionPoolBuilder: { build }, logger, metadataMaxAge: 1e6, retry: { retries: 0 } });
+    const known = [1, 2, 3].map((nodeId) => ({ nodeId, host: `broker-${nodeId}`, port: 9092 }));
+    const broker = ({ nodeId, host, port }: (typeof known)[number]) => ({
+      nodeId,
+      connectionPool: { host, port },
+      isConnected: () => true,
+      disconnect: () => Promise.resolve(),
+      metadata() {
+        pool.removeBroker({ host: 'broker-1', port: 9092 }); // As another send does whose connection has closed.
+        return Promise.resolve({ brokers: known, topicMetadata: [] });
+      },
+    });
+    pool.brokers = Object.fromEntries(known.map((each) => [each.nodeId, broker(each)]));
+    pool.seedBroker = pool.brokers[1];
+
+    await pool.refreshMetadata(['topic']);
+
+    const [mistaken] = Object.entries(pool.brokers).filter(([key, { nodeId }]) => key !== String(nodeId));
+    expect(mistaken?.[1]).toMatchObject({ nodeId: 1, connectionPool: { host: `broker-${mistaken?.[0]}` } });
+  });
+});
