@@ -172,9 +172,12 @@ class Round {
         Promise.resolve(called.every(({ paymentId }) => this.gate.hasReached(paymentId))),
       );
       await this.system.send(uncommitted.map((row) => commandOf(row)));
-      const waiting = `select count(*)::int as waiting from pg_locks where locktype = 'advisory' and not granted`;
-      await this.system.until('the first sends are about to be committed', async () => {
-        return (await lock.query<{ waiting: number }>(waiting)).rows[0]?.waiting === 1;
+      const stored = `select id from refund where id = any($1::uuid[])`;
+      const waiting = `select from pg_locks where locktype = 'advisory' and not granted`;
+      await this.system.until('all are stored, and a first send is about to be committed', async () => {
+        const ids = [uncommitted.map(({ refundId }) => uuidOf(refundId))];
+        if ((await lock.query(stored, ids)).rowCount !== uncommitted.length) return false;
+        return ((await lock.query(waiting)).rowCount ?? 0) > 0;
       });
       for (const { paymentId } of reported) this.gate.letGo(paymentId);
       for (let open = reported.length; open > 0;) {
