@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { inOneLine, Obstacle, running } from '../../scripts/child.js';
-import { type Result, tell } from './figures.js';
+import { isMet, type Result, tell } from './figures.js';
 import { idle } from './idle.js';
 import { intake } from './intake.js';
 import { Stage } from './stage.js';
@@ -44,7 +44,7 @@ try {
       results.length === 1 ? first : { benchmarks: Object.fromEntries(results.map((result) => [result.name, result])) };
     console.log(JSON.stringify(object, null, 2));
   } else console.log(results.map(tell).join('\n\n'));
-  exitCode = results.every(({ isMet }) => isMet) ? 0 : 1;
+  exitCode = results.every(isMet) ? 0 : 1;
 } catch (error) {
   console.error(inOneLine(error));
 }

@@ -14,6 +14,22 @@ export function figure(rounds: readonly number[]): Figure {
   return { median: (low + high) / 2, min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN, rounds };
 }
 
+/** What a figure or a ratio should come to, and whether it did. */
+export interface Target {
+  readonly text: string;
+  readonly isMet: boolean;
+}
+
+/** `atLeast(ratio, 15, 'ours / naive')`, and so on: the target in words, with what was seen. */
+export const atLeast = (seen: number, wanted: number, of: string): Target => ({
+  text: `${of} at least ${wanted}: ${short(seen)}`,
+  isMet: seen >= wanted,
+});
+export const atMost = (seen: number, wanted: number, of: string): Target => ({
+  text: `${of} at most ${wanted}: ${short(seen)}`,
+  isMet: seen <= wanted,
+});
+
 /** What a benchmark came to. */
 export interface Result {
   readonly name: string;
@@ -24,13 +40,12 @@ export interface Result {
   readonly ratios: Readonly<Record<string, number>>;
   /** The same round by round, where rounds come in pairs. */
   readonly pairedRatios?: Readonly<Record<string, Figure>>;
-  readonly target: string;
-  readonly isMet: boolean;
+  readonly targets: readonly Target[];
   /** What one must know to read the figures. */
   readonly notes: readonly string[];
 }
 
-export function tell({ name, unit, figures, ratios, pairedRatios, target, isMet, notes }: Result): string {
+export function tell({ name, unit, figures, ratios, pairedRatios, targets, notes }: Result): string {
   const of = ({ median, min, max }: Figure) => `${short(median).padStart(9)}   (${short(min)} to ${short(max)})`;
   const lines = [
     `${name}: ${unit}, median (smallest to largest of ${figures['ours']?.rounds.length ?? 0})`,
@@ -39,10 +54,14 @@ export function tell({ name, unit, figures, ratios, pairedRatios, target, isMet,
       const paired = pairedRatios?.[who];
       return `  ours / ${who.padEnd(7)} ${short(ratio).padStart(9)}${paired === undefined ? '' : `   by pairs ${of(paired).trim()}`}`;
     }),
-    `  target: ${target}: ${isMet ? 'met' : 'MISSED'}`,
+    ...targets.map(({ text, isMet }) => `  ${isMet ? 'met   ' : 'MISSED'} ${text}`),
     ...notes.map((note) => `  - ${note}`),
   ];
   return lines.join('\n');
 }
 
-const short = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+export const isMet = ({ targets }: Result) => targets.every((target) => target.isMet);
+
+function short(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Child, Obstacle, portFor } from '../../scripts/child.js';
 import { cpuMsOf, isCounted } from './cpu.js';
-import { figure, type Result } from './figures.js';
+import { atMost, figure, type Result } from './figures.js';
 import type { Stage } from './stage.js';
 
 /** Percent of one core for both. */
@@ -83,8 +83,7 @@ export async function idle(stage: Stage, { seconds }: { readonly seconds: number
       unit: `percent of one core, over ${windows} parts of ${seconds / windows} s`,
       figures,
       ratios: Object.fromEntries(peers.map((peer) => [peer, mean / of(peer)])),
-      target: `api and worker together below ${most} %`,
-      isMet: mean < most,
+      targets: [atMost(mean, most, 'percent of a core of api and worker together')],
       notes: [
         `mean over all parts: ${mean.toFixed(2)} %; ratios are of means`,
         `transactions per second at the database, both processes: ${perSecond.toFixed(1)}`,

@@ -13,7 +13,7 @@ import type { Child } from '../../scripts/child.js';
 import { topics } from '#contracts/topics';
 import { type Command, commandsFor, expectedOf, fill, seedPayments } from './commands.js';
 import { cpuMsOf, cpuMsOfAll, isCounted } from './cpu.js';
-import { figure, type Result } from './figures.js';
+import { atLeast, figure, type Result } from './figures.js';
 import { floorRound } from './floor.js';
 import { faultsOf } from './ledger.js';
 import type { RoundDatabase, Stage } from './stage.js';
@@ -72,8 +72,7 @@ export async function intake(stage: Stage, { pairs, commands: count }: IntakeSet
     figures,
     ratios: { naive: ratio('naive'), floor: ratio('floor') },
     pairedRatios: { naive: paired('naive'), floor: paired('floor') },
-    target: `at least ${target} times the plain peer (naive)`,
-    isMet: ratio('naive') >= target,
+    targets: [atLeast(ratio('naive'), target, 'ours / naive')],
     notes: [
       `${commands.length} commands a round in 8 partitions over ${paymentCount} payments, zipf; the peer took ${fewer.length}`,
       'after each round the ledger was checked: refunds, room, events, outcomes, sends, offsets',
