@@ -16,7 +16,7 @@ const { values, positionals } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     pairs: { type: 'string', default: '5' },
-    commands: { type: 'string', default: '20000' },
+    commands: { type: 'string', default: '200000' },
     seconds: { type: 'string', default: '60' },
   },
 });

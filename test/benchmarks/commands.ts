@@ -81,7 +81,8 @@ export async function fill(kafka: Kafka, topic: string, commands: readonly Comma
   await admin.connect();
   await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true });
   await admin.disconnect();
-  const producer = kafka.producer();
+  // A batch that is tried again would stand there twice, and make the round a different one.
+  const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
   await producer.connect();
   for (let at = 0; at < commands.length; at += 2_000) {
     const messages = commands.slice(at, at + 2_000).map(({ id, paymentId, amount, currency }) => ({

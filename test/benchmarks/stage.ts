@@ -37,7 +37,7 @@ export class Stage {
     const remove = () => Promise.resolve(rmSync(folder, { recursive: true, force: true }));
     const [postgres, kafka] = await Promise.allSettled([
       startPostgres({ dir: join(folder, 'postgres') }),
-      startKafka({ dir: join(folder, 'kafka'), throwaway: true }),
+      startKafka({ dir: join(folder, 'kafka') }),
     ]);
     const ends = [
       ...[postgres, kafka].flatMap((part) =>

@@ -35,7 +35,7 @@ async function readDatabase(url: string): Promise<Evidence['database']> {
     const refundId = (column: string) => `'rf_' || replace(${column}::text, '-', '')`;
     type Database = Evidence['database'];
     const [counted] = await all<{ unsealed: number; halted: number }>(
-      `select (select count(*)::int from event e where not exists (select 1 from event_position p where p.ordinal = e.ordinal)) as unsealed,
+      `select (select count(*) from event)::int - (select coalesce(sum(entries), 0) from event_position)::int as unsealed,
               (select count(*)::int from partition_halt) as halted`,
     );
     return {
@@ -53,7 +53,7 @@ async function readDatabase(url: string): Promise<Evidence['database']> {
       ),
       events: await all<LoggedEvent>(
         `select e.id, e.topic, e.type, e.key, e.sequence::float8 as sequence
-         from event_position p join event e on e.ordinal = p.ordinal order by p.position`,
+         from event_position p join event e on e.ordinal > p.ordinal - p.entries and e.ordinal <= p.ordinal order by e.ordinal - p.ordinal + p.position`,
       ),
       unsealed: counted?.unsealed ?? 0,
       halted: counted?.halted ?? 0,

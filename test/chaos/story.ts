@@ -138,9 +138,10 @@ async function openWork(rig: Rig): Promise<{ due: string; waiting: string }> {
     `select kind as what, count(*)::int as n from provider_operation
        where state = 'open' and head and kind not in ('refunds.list', 'disputes.list') and run_at < service_now() + interval '5 seconds' group by 1
      union all select 'webhooks', count(*)::int from webhook_delivery where disposition is null and operation_id is null having count(*) > 0
-     union all select 'events to seal', count(*)::int from event e
-       where not exists (select 1 from event_position p where p.ordinal = e.ordinal) having count(*) > 0
-     union all select 'events to send on ' || c.topic, count(*)::int from topic_cursor c
+     union all select 'events to seal', left_over::int from (
+       select (select count(*) from event) - (select coalesce(sum(entries), 0) from event_position) as left_over
+     ) log where left_over > 0
+     union all select 'events to send on ' || c.topic, sum(least(p.entries, p.position - c.position))::int from topic_cursor c
        join event_position p on p.topic = c.topic and p.position > c.position group by 1`,
   );
   const behind = await commandsBehind(rig);

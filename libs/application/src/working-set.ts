@@ -441,7 +441,7 @@ export class WorkingSet {
     });
   }
 
-  /** Adds the balances that changed to the log; the book calls it last. */
+  /** Adds the balances that changed to the log, and brings together what goes to one topic; the book calls it last. */
   finish(): void {
     for (const key of this.changes.payments) {
       const payment = this.payment(key);
@@ -457,6 +457,11 @@ export class WorkingSet {
         data: JSON.stringify(news),
       });
     }
+    // A payment's story stays in its order whatever topics it goes to; the rest has an order within its topic alone.
+    const byTopic = Map.groupBy(this.changes.log, ({ sequence, topic }) => (sequence === null ? topic : 'stories'));
+    const stories = byTopic.get('stories') ?? [];
+    byTopic.delete('stories');
+    this.changes.log = [...stories, ...[...byTopic.values()].flat()];
   }
 
   /** The kept refund as it is to be stored. */

@@ -46,9 +46,10 @@ export function deadLetterRecord({ id, key, value, headers }: DeadLetterRecord, 
 
 /** What a record takes on the wire, near enough to keep a request below Kafka's limit. */
 export function sizeOf({ key, value, headers }: Pick<OutgoingRecord, 'key' | 'value' | 'headers'>): number {
-  const inHeaders = Object.entries(headers).flatMap(([name, given]) => {
+  let size = (key?.length ?? 0) + (value?.length ?? 0) + 20;
+  for (const [name, given] of Object.entries(headers)) {
     const values = Array.isArray(given) ? given : [given ?? ''];
-    return values.map((each) => Buffer.byteLength(name) + Buffer.byteLength(each) + 8);
-  });
-  return (key?.length ?? 0) + (value?.length ?? 0) + inHeaders.reduce((sum, each) => sum + each, 0) + 20;
+    for (const each of values) size += Buffer.byteLength(name) + Buffer.byteLength(each) + 8;
+  }
+  return size;
 }

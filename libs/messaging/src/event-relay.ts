@@ -133,9 +133,10 @@ interface Surroundings {
   readonly backoff: Backoff;
 }
 
-const gatherMs = 10;
+/** A transaction costs the brokers the same for one record as for a thousand: what trickles in is gathered for a moment, a rush for longer. */
+const gatherMs = { 'short page': 10, 'half a page': 100 };
 
-type Carried = 'full page' | 'short page' | 'nothing';
+type Carried = 'full page' | keyof typeof gatherMs | 'nothing';
 
 /** Our turn at a topic: the producer that shut out the one before, and how far we are. */
 interface Turn {
@@ -173,8 +174,7 @@ export class TopicCarrier {
         // Somebody else's: no ring concerns us, only the end of their lease.
         if (carried === 'not ours') await sleep(leaseMs / 2, undefined, { signal: stopping }).catch(() => undefined);
         if (carried === 'nothing') await this.bell.rung(leaseMs / 3);
-        // A transaction costs the brokers the same for one record as for a thousand: a trickle is gathered for a moment.
-        if (carried === 'short page') await sleep(gatherMs);
+        if (carried === 'short page' || carried === 'half a page') await sleep(gatherMs[carried]);
         tries = 0;
       } catch {
         if (tries === 0) logger.warn(`${this.topic} waits at ${this.position}: ${this.trouble}`);
@@ -234,7 +234,8 @@ export class TopicCarrier {
       turn.position = last;
       this.position = last;
     }
-    return page.length < pageSize ? 'short page' : 'full page';
+    if (page.length === pageSize) return 'full page';
+    return page.length < pageSize / 5 ? 'short page' : 'half a page';
   }
 
   private async recordsOf(page: readonly SealedEntry[], partitions: number): Promise<Placed[]> {

@@ -1,8 +1,9 @@
 /*
- * Three faults of kafkajs 2.2.4 that we cannot live with, mended in its classes before the first client is made. Written for one version:
+ * Four faults of kafkajs 2.2.4 that we cannot live with, mended in its classes before the first client is made. Written for one version:
  * with another, look whether they are still needed.
  */
 import { createRequire } from 'node:module';
+import { encodeRecord } from '#messaging/record-encoding';
 
 const require = createRequire(import.meta.url);
 let mended = false;
@@ -15,6 +16,7 @@ export function mendKafkaJs(): void {
   mendIdleTimer();
   mendAbortedRecords();
   mendForgottenRequests();
+  mendRecordEncoding();
   mended = true;
 }
 
@@ -80,6 +82,15 @@ export function hideAborted(partition: FetchedPartition): void {
     } else if (inTransaction && aborted.has(producerId)) message.isControlRecord = true;
   }
   partition.abortedTransactions = [];
+}
+
+/** kafkajs takes what writes its records from this module when it sends for the first time. */
+function mendRecordEncoding(): void {
+  const path = require.resolve('kafkajs/src/protocol/recordBatch/record/v0/index.js');
+  require(path);
+  const loaded = require.cache[path];
+  if (loaded === undefined) throw new Error('kafkajs-mends.ts does not find what writes records in kafkajs 2.2.4');
+  loaded.exports = encodeRecord;
 }
 
 interface Connection {

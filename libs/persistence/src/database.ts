@@ -13,6 +13,7 @@ import { HaltedPartitions1763800000008 } from '#persistence/migrations/0008-halt
 import { Disputes1763800000009 } from '#persistence/migrations/0009-disputes';
 import { DisputeIndexes1763800000010 } from '#persistence/migrations/0010-dispute-indexes';
 import { KnownCharges1763800000011 } from '#persistence/migrations/0011-known-charges';
+import { RunsOfTheLog1763800000012 } from '#persistence/migrations/0012-runs-of-the-log';
 
 /**
  * Heard by somebody from its first moment on. Between the login and whoever asked for the connection nobody listens, neither the pool nor
@@ -59,6 +60,7 @@ export function dataSource({ url, connections, silenceMs = longestSilenceMs }: D
       Disputes1763800000009,
       DisputeIndexes1763800000010,
       KnownCharges1763800000011,
+      RunsOfTheLog1763800000012,
     ],
     migrationsTransactionMode: 'each',
     migrationsTableName: 'migration',

@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { Operation } from '#application/operations';
 import { CallRow, CommandRow, DeliveryRow, EventRow, OperationRow, uuidOf } from '#persistence/rows';
 import { Table } from '#persistence/table';
+import { positionOf } from '#persistence/statements';
 import { query } from '#persistence/view-queries';
 
 export interface History {
@@ -44,7 +45,7 @@ export async function readHistory(source: DataSource, id: string, of: Belongings
     ),
     query(
       source,
-      `select ${eventTable.selection}, p.position from event left join event_position p using (ordinal)
+      `select ${eventTable.selection}, ${positionOf('event')} as position from event
        where subject = $1 order by ordinal limit ${most}`,
       [id],
     ),

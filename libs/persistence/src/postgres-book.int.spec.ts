@@ -358,6 +358,37 @@ describeWithDatabase('The book in PostgreSQL', () => {
       expect(await settled()).toBeGreaterThan(before);
     });
 
+    it('keeps one row for what was written and sealed at once in a topic, and reads on from any entry of it', async () => {
+      const log = new PostgresLog(source);
+      while ((await log.seal(1000)) > 0);
+      const start = await log.end();
+      await query(`with block as materialized (select nextval('event_block') << 20 as start)
+        insert into event (ordinal, id, topic, type, account, subject, time, data)
+        select start + n, n, case when n <= 5 then 'run a' else 'run b' end, 't', 'default', n, now(), '{}' from block, generate_series(1, 8) n`);
+      expect([await log.seal(3), await log.seal(1000), await log.seal(1000)]).toEqual([3, 5, 0]);
+      const rows = await query(
+        'select topic, entries, (position - $1)::int as position from event_position where position > $1 order by 3',
+        [start.toString()],
+      );
+      expect(rows).toEqual([
+        { topic: 'run a', entries: 3, position: 3 },
+        { topic: 'run a', entries: 2, position: 5 },
+        { topic: 'run b', entries: 3, position: 8 },
+      ]);
+      const read = async (after: number, limit: number, topics: string[], type?: string) =>
+        (await log.page(start + BigInt(after), limit, { topics, ...(type === undefined ? {} : { type }) })).map((each) => {
+          expect(String(each.position - start)).toBe(each.subject);
+          return Number(each.subject);
+        });
+      for (let after = 0; after <= 8; after += 1) {
+        const [a, b] = [[1, 2, 3, 4, 5].filter((n) => n > after), [6, 7, 8].filter((n) => n > after)];
+        expect(await read(after, 2, ['run a'])).toEqual(a.slice(0, 2));
+        expect(await read(after, 100, ['run b'])).toEqual(b);
+        expect(await read(after, 4, ['run a', 'run b'])).toEqual([...a, ...b].slice(0, 4));
+        expect(await read(after, 4, ['run a', 'run b'], 't')).toEqual([...a, ...b].slice(0, 4));
+      }
+    });
+
     it('misses nothing of many writers, some of whom give up', async () => {
       const log = new PostgresLog(source);
       while ((await log.seal(1000)) > 0);
@@ -597,6 +628,8 @@ describeWithDatabase('A hot statement', () => {
     await into.query(`
       insert into event (id, topic, type, account, subject, time, data)
       select 'evt_' || i, '${topics.refundEvents}', 't', 'default', 's', now(), '{}' from ${numbers}`);
-    await into.query('insert into event_position select ordinal, ordinal, topic from event on conflict do nothing');
+    await into.query(
+      'insert into event_position (position, ordinal, topic) select ordinal, ordinal, topic from event on conflict do nothing',
+    );
   }
 });

@@ -36,6 +36,7 @@ import {
   findNames,
   findPayments,
   hearOfPayments,
+  insertEvents,
   loadDeadLetters,
   loadHours,
   loadOperations,
@@ -333,8 +334,9 @@ export class PostgresBook extends Book {
       await run(runner, countCertainties, [...given, certainties.map((one) => one.seconds)]);
     }
     // Last, so that this transaction has its number before its entries have theirs: see `seal`.
-    await this.events.insert(
+    await this.events.insertBy(
       runner,
+      insertEvents,
       changes.log.map((entry) => ({ ...entry, ordinal: 0n })),
     );
   }

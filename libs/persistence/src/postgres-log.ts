@@ -11,7 +11,7 @@ import {
 } from '#application/event-log';
 import { meaningOf } from '#persistence/database';
 import { DeadLetterRow, EventRow } from '#persistence/rows';
-import { pageOfTopic, seal, takeSeal } from '#persistence/statements';
+import { entriesOf, pageOfTopic, seal, takeSeal } from '#persistence/statements';
 import { run, Table, type Raw } from '#persistence/table';
 
 /** The log: inserted by the book, given positions here, read by position. */
@@ -46,16 +46,16 @@ export class PostgresLog extends EventLog {
     if (topic !== undefined && topics?.length === 1 && type === undefined && payment === undefined) {
       return this.read(pageOfTopic(this.events.selection), [topic, after.toString(), limit]);
     }
-    const conditions = ['p.position > $1'];
+    const conditions: string[] = [];
     const parameters: unknown[] = [after.toString(), limit];
     const where = (condition: string, value: unknown) => conditions.push(condition.replace('?', `$${parameters.push(value)}`));
-    if (topics !== undefined) where('p.topic = any(?::text[])', topics);
+    if (topics !== undefined) where('event.topic = any(?::text[])', topics);
     if (type !== undefined) where('event.type = ?', type);
     if (payment !== undefined)
       where('event.payment_key = any(array(select payment_key from payment_alias where name = ?))', payment);
     return this.read(
-      `select p.position, ${this.events.selection} from event_position p join event on event.ordinal = p.ordinal
-       where ${conditions.join(' and ')} order by p.position limit $2`,
+      `select event.* from event_position p, lateral (${entriesOf(this.events.selection, '$1::bigint')}) event
+       where ${['p.position > $1', ...conditions].join(' and ')} order by p.position, event.position limit $2`,
       parameters,
     );
   }

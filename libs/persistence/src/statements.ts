@@ -386,8 +386,17 @@ export const clock = `select service_now() as now, pg_current_xact_id() as numbe
 export const takeSeal = `select settled from event_seal for update skip locked`;
 
 /**
- * Gives positions to committed entries that have none. Those above "settled" ($2) are looked at, each by key: few, because it
- * follows closely.
+ * Entries of one transaction are numbered in one block, in their order; so what it wrote to a topic at once is a run of numbers. Numbers end
+ * far below a block's end: a transaction writes some thousands.
+ */
+export const insertEvents = (names: string, given: string) => `
+  with block as materialized (select nextval('event_block') << 20 as start)
+  insert into event (ordinal, ${names})
+  select block.start + place, ${names} from block, ${given} with ordinality as given (${names}, place)`;
+
+/**
+ * Gives positions to committed entries that have none, a row for each run of numbers in one topic. What is above "settled" ($2) is looked at,
+ * between the runs that are known there: few, because it follows closely.
  *
  * What an earlier round has seen becomes the candidate, together with this round's own transaction number. Whoever may still hold an entry
  * at or below it took that entry's number before the earlier round looked, and its own transaction's number before that (the clock is read
@@ -396,20 +405,33 @@ export const takeSeal = `select settled from event_seal for update skip locked`;
  */
 export const seal = `
   with writer as (select position from event_seal),
-  fresh as (
-    select e.ordinal, e.topic, row_number() over (order by e.ordinal) as place
-    from event e
-    left join lateral (select true as done from event_position p where p.ordinal = e.ordinal limit 1) sealed on true
-    where e.ordinal > $2 and sealed.done is null
+  known as materialized (select ordinal - entries as before, ordinal as last from event_position where ordinal > $2),
+  gap as (
+    select lag(last, 1, $2::bigint) over (order by last) as after, before from known
+    union all
+    select coalesce(max(last), $2::bigint), 9223372036854775807 from known
+  ),
+  fresh as materialized (
+    select e.ordinal, e.topic from gap, lateral (
+      select ordinal, topic from event where ordinal > gap.after and ordinal <= gap.before order by ordinal limit $1
+    ) e
+    where gap.after < gap.before
     order by e.ordinal limit $1
   ),
+  runs as (
+    select max(ordinal) as ordinal, topic, count(*) as entries
+    from (select ordinal, topic, ordinal - row_number() over (partition by topic order by ordinal) as start from fresh) numbered
+    group by topic, start
+  ),
   sealed as (
-    insert into event_position (position, ordinal, topic)
-    select w.position + f.place, f.ordinal, f.topic from fresh f, writer w order by f.place
-    returning ordinal
+    insert into event_position (position, ordinal, topic, entries)
+    select w.position + sum(entries) over (order by ordinal), ordinal, topic, entries from runs, writer w order by ordinal
+    returning ordinal, entries
   ),
   result as (
-    select count(*) as entries, max(ordinal) as last, pg_snapshot_xmin(pg_current_snapshot()) as oldest, pg_current_xact_id() as own from sealed
+    select coalesce(sum(entries), 0)::bigint as entries, max(ordinal) as last,
+      pg_snapshot_xmin(pg_current_snapshot()) as oldest, pg_current_xact_id() as own
+    from sealed
   ),
   moved as (
     update event_seal s set
@@ -425,7 +447,19 @@ export const seal = `
   )
   select entries from result`;
 
-/** Entries of some topics behind a position, in order (index event_position_by_topic). */
+/** What a run of positions `p` holds behind a position, in order: it is its last entry's that is kept. */
+export const entriesOf = (selection: string, after: string) => `
+  select p.position - p.ordinal + event.ordinal as position, ${selection} from event
+  where event.ordinal > greatest(p.ordinal - p.entries, p.ordinal - p.position + ${after}) and event.ordinal <= p.ordinal
+  order by event.ordinal`;
+
+/** Entries of a topic behind a position, in order (index event_position_by_topic). */
 export const pageOfTopic = (selection: string) => `
-  select p.position, event.* from event_position p, lateral (select ${selection} from event where event.ordinal = p.ordinal limit 1) event
-  where p.topic = $1 and p.position > $2 order by p.position limit $3`;
+  select entry.* from event_position p, lateral (${entriesOf(selection, '$2::bigint')}) entry
+  where p.topic = $1 and p.position > $2 order by p.position, entry.position limit $3`;
+
+/** Where an event stands, null before it is sealed (unique index on event_position (ordinal)). */
+export const positionOf = (event: string) => `(
+  select case when p.ordinal - p.entries < ${event}.ordinal then p.position - p.ordinal + ${event}.ordinal end
+  from event_position p where p.ordinal >= ${event}.ordinal order by p.ordinal limit 1
+)`;

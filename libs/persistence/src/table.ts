@@ -3,6 +3,7 @@
  * about six times faster than five hundred saves in one transaction.
  */
 import { createHash } from 'node:crypto';
+import { isDate } from 'node:util/types';
 import type { ClientBase, QueryResultRow } from 'pg';
 import type { DataSource, EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm';
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
@@ -35,10 +36,13 @@ export function columns<T>(all: readonly T[], width: number, row: (one: T) => re
 export class Table<Row extends ObjectLiteral> {
   private readonly columns: readonly ColumnMetadata[];
   private readonly written: readonly ColumnMetadata[];
-  private readonly insertion: string;
+  private readonly names: string;
+  private readonly given: string;
   private readonly change: string;
   /** The table's columns as a select list, each under the table's own name. */
   readonly selection: string;
+
+  private readonly name: string;
 
   constructor(source: DataSource, row: new () => Row) {
     const metadata: EntityMetadata = source.getMetadata(row);
@@ -50,14 +54,25 @@ export class Table<Row extends ObjectLiteral> {
     const keys = this.written.filter((column) => column.isPrimary).map((column) => `"${column.databaseName}"`);
     const others = names.filter((column) => !keys.includes(column));
     this.selection = this.columns.map((column) => `${name}."${column.databaseName}"`).join(', ');
-    this.insertion = `insert into ${name} (${names.join(', ')}) select * from unnest(${arrays})`;
+    this.name = name;
+    this.names = names.join(', ');
+    this.given = `unnest(${arrays})`;
     this.change =
       `update ${name} set ${others.map((column) => `${column} = given.${column}`).join(', ')} ` +
       `from unnest(${arrays}) as given (${names.join(', ')}) where ${keys.map((key) => `${name}.${key} = given.${key}`).join(' and ')}`;
   }
 
   async insert(runner: QueryRunner, rows: readonly Row[], onConflict = ''): Promise<void> {
-    if (rows.length > 0) await run(runner, `${this.insertion} ${onConflict}`, this.arrays(rows));
+    await this.insertBy(
+      runner,
+      (names, given) => `insert into ${this.name} (${names}) select * from ${given} ${onConflict}`,
+      rows,
+    );
+  }
+
+  /** Inserts by a statement of its own, made of the columns' names and of the set that has them in this order. */
+  async insertBy(runner: QueryRunner, statement: (names: string, given: string) => string, rows: readonly Row[]): Promise<void> {
+    if (rows.length > 0) await run(runner, statement(this.names, this.given), this.arrays(rows));
   }
 
   /** Writes whole rows over the ones with the same keys. */
@@ -75,15 +90,39 @@ export class Table<Row extends ObjectLiteral> {
     return row as Row;
   }
 
-  private arrays(rows: readonly Row[]): unknown[][] {
-    return this.written.map((column) =>
-      rows.map((row) => {
+  private arrays(rows: readonly Row[]): string[] {
+    return this.written.map((column) => {
+      const isJson = column.type === 'jsonb';
+      return arrayOf(rows, (row) => {
         const value: unknown = transform(column, 'to', (row as Record<string, unknown>)[column.propertyName]);
-        if (value === null || value === undefined) return null;
-        return column.type === 'jsonb' ? JSON.stringify(value) : value;
-      }),
-    );
+        return isJson && value !== null && value !== undefined ? JSON.stringify(value) : value;
+      });
+    });
   }
+}
+
+const special = /["\\]/;
+
+/**
+ * An array as PostgreSQL reads it. (pg would write one too: by several replacements in each text, and with times in parts, in the zone of the
+ * machine.)
+ */
+export function arrayOf<T>(all: readonly T[], valueOf: (one: T) => unknown): string {
+  let text = '{';
+  for (const one of all) {
+    if (text.length > 1) text += ',';
+    text += element(valueOf(one));
+  }
+  return `${text}}`;
+}
+
+function element(value: unknown): string {
+  if (value === null || value === undefined) return 'NULL';
+  if (typeof value === 'string') return `"${special.test(value) ? value.replaceAll(/["\\]/g, '\\$&') : value}"`;
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value);
+  if (value instanceof Uint8Array) return `"\\\\x${Buffer.from(value).toString('hex')}"`;
+  if (isDate(value)) return `"${value.toISOString().replace(/^\+0*/, '')}"`; // Years of five digits have a sign there.
+  throw new TypeError(`there is no array of ${typeof value}`);
 }
 
 function transform(column: ColumnMetadata, way: 'to' | 'from', value: unknown): unknown {
