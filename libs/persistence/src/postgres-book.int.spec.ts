@@ -339,12 +339,14 @@ describeWithDatabase('The book in PostgreSQL', () => {
     });
 
     it('forgets what it has sealed, so that it stays as fast as on the first day', async () => {
-      await new PostgresLog(source).seal(1000);
-      for (let round = 0; round < 4; round += 1) await new PostgresLog(source).seal(1000);
-      const [{ settled, newest } = {}] = await query<{ settled?: string; newest?: string }>(
-        'select settled, (select max(ordinal) from event) as newest from event_seal',
-      );
-      expect(settled).toBe(newest);
+      const log = new PostgresLog(source);
+      const left = async () => {
+        await log.seal(1000);
+        return (await query('select from event_seal where settled < (select max(ordinal) from event)')).length;
+      };
+      // Who writes elsewhere on the server, in other suites, holds it up for as long.
+      for (let round = 0; round < 500 && (await left()) > 0; round += 1) await sleep(20);
+      expect(await left()).toBe(0);
     });
 
     it('forgets it also while there is more to seal than it takes at once', async () => {
@@ -355,6 +357,12 @@ describeWithDatabase('The book in PostgreSQL', () => {
       const settled = async () => BigInt((await query<{ settled: string }>('select settled from event_seal'))[0]?.settled ?? 0);
       const before = await settled();
       for (let round = 0; round < 6; round += 1) expect(await log.seal(5)).toBe(5);
+      for (let round = 0; round < 500 && (await settled()) === before; round += 1) {
+        await query(`insert into event (id, topic, type, account, subject, time, data)
+          select 'more ' || n, 'burst', 't', 'default', 'burst', now(), '{}' from generate_series(1, 5) n`);
+        expect(await log.seal(5)).toBe(5);
+        await sleep(20);
+      }
       expect(await settled()).toBeGreaterThan(before);
     });
 
@@ -579,12 +587,12 @@ describeWithDatabase('A hot statement', () => {
         const reading = plan.split('\n').filter((line) => /Seq Scan/.test(line) && !/on (clock|event_seal)/.test(line));
         expect([name, reading]).toEqual([name, []]);
         if (name.startsWith('seal')) continue; // The writer's one row meets the result's one row.
-        // Its join with what it changes stays (see there). After a vacuum of an empty table it may be turned around, until the next look.
-        if (name.startsWith('claimOperations') && when === 'empty at the last look') continue;
-        expect([name, plan]).not.toEqual([name, expect.stringMatching(/Join Filter/)]);
-        // An index that is read from end to end is a scan as well.
-        const [probes, all] = [plan.match(/Index Cond/g)?.length, plan.match(/Index (Only )?Scan/g)?.length];
-        expect([name, probes, plan]).toEqual([name, all, plan]);
+        // Claiming joins with what it changes (see there): rows that were just looked up by their keys.
+        if (!name.startsWith('claim')) expect([name, plan]).not.toEqual([name, expect.stringMatching(/Join Filter/)]);
+        // An index that is read from end to end is a scan as well; a limit for each account and kind are few.
+        const lines = plan.split('\n');
+        const whole = lines.filter((line, at) => /Index (Only )?Scan/.test(line) && !/Index Cond/.test(lines[at + 1] ?? ''));
+        expect([name, whole.filter((line) => !/on provider_limit/.test(line)), plan]).toEqual([name, [], plan]);
       }
     },
   );

@@ -264,7 +264,8 @@ export const loadHours = (selection: string) => `
  * A reading is counted as begun with that; the beginning of what cannot be undone is committed with its refund or dispute.
  *
  * What is changed is joined with a materialized set and nothing else. PostgreSQL looks again at a row that another claim has changed since
- * this one began, and a union or a lateral in that place makes it lose the change.
+ * this one began, and a union or a lateral in that place makes it lose the change. The same set as an array keeps the planner from turning
+ * the join around.
  */
 export const claimOperations = (selection: string) => `
   with recursive clocked as materialized (select service_now() as now),
@@ -335,7 +336,7 @@ export const claimOperations = (selection: string) => `
     tries = tries + (not ${begunFirst})::int,
     first_sent_at = case when ${begunFirst} then first_sent_at else coalesce(first_sent_at, clocked.now) end,
     last_sent_at = case when ${begunFirst} then last_sent_at else clocked.now end
-  from taken, clocked where provider_operation.id = taken.id
+  from taken, clocked where provider_operation.id = taken.id and provider_operation.id = any(array(select id from taken))
   returning ${selection}, greatest(0, extract(epoch from taken.moment - clock_timestamp()) * 1000)::float8 as in_ms`;
 
 /**
