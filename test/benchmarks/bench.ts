@@ -1,29 +1,32 @@
 /*
- * npm run bench [-- NAME] [--json]: one benchmark or all, beside their peers in the same run, on a real PostgreSQL and a real Kafka of its own.
+ * npm run bench [-- NAME ...] [--json] [--write]: some benchmarks or all, beside their peers in the same run, on a real PostgreSQL and a real
+ * Kafka of their own.
  *
- * Progress goes to stderr, the result to stdout. Ends with 1 when the books were wrong after a round or a target was missed.
- * docs/performance.md says what is measured, and what was seen.
+ * Progress goes to stderr, the result to stdout; --write keeps it in docs/performance/ and puts it into docs/performance.md. Ends with 1 when
+ * the books were wrong after a round or a target was missed.
  */
 import { parseArgs } from 'node:util';
 import { inOneLine, Obstacle, running } from '../../scripts/child.js';
 import { isMet, type Result, tell } from './figures.js';
 import { idle } from './idle.js';
 import { intake } from './intake.js';
+import { keep, writeDocument } from './report.js';
 import { Stage } from './stage.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     json: { type: 'boolean', default: false },
-    pairs: { type: 'string', default: '5' },
-    commands: { type: 'string', default: '200000' },
-    seconds: { type: 'string', default: '60' },
+    write: { type: 'boolean', default: false },
+    pairs: { type: 'string' },
+    commands: { type: 'string' },
+    seconds: { type: 'string' },
   },
 });
 
 const benchmarks: Readonly<Record<string, (stage: Stage) => Promise<Result>>> = {
-  intake: (stage) => intake(stage, { pairs: whole('pairs'), commands: whole('commands') }),
-  idle: (stage) => idle(stage, { seconds: whole('seconds') }),
+  intake: (stage) => intake(stage, { pairs: whole('pairs', 5), commands: whole('commands', 200_000) }),
+  idle: (stage) => idle(stage, { seconds: whole('seconds', 60) }),
 };
 
 const interrupted = Promise.withResolvers<never>();
@@ -37,7 +40,12 @@ try {
   const unknown = names.find((name) => benchmarks[name] === undefined);
   if (unknown !== undefined) throw new Obstacle(`there is no benchmark "${unknown}": ${Object.keys(benchmarks).join(', ')}`);
   const results: Result[] = [];
-  for (const name of names) results.push(await run(name));
+  for (const name of names) {
+    const result = await run(name);
+    results.push(result);
+    if (values.write) keep(result);
+  }
+  if (values.write) writeDocument(Object.keys(benchmarks));
   if (values.json) {
     const [first] = results;
     const object =
@@ -64,8 +72,8 @@ async function run(name: string): Promise<Result> {
   }
 }
 
-function whole(name: 'pairs' | 'commands' | 'seconds'): number {
-  const value = Number(values[name]);
+function whole(name: 'pairs' | 'commands' | 'seconds', otherwise: number): number {
+  const value = Number(values[name] ?? otherwise);
   if (Number.isInteger(value) && value > 0) return value;
   throw new Obstacle(`--${name} should be a whole number above 0, not ${values[name]}`);
 }

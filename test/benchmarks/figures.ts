@@ -30,6 +30,14 @@ export const atMost = (seen: number, wanted: number, of: string): Target => ({
   isMet: seen <= wanted,
 });
 
+/** What a figure does over time. */
+export interface Curve {
+  readonly name: string;
+  readonly unit: string;
+  /** Seconds from the start, and the value then. */
+  readonly points: readonly (readonly [at: number, value: number])[];
+}
+
 /** What a benchmark came to. */
 export interface Result {
   readonly name: string;
@@ -41,6 +49,7 @@ export interface Result {
   /** The same round by round, where rounds come in pairs. */
   readonly pairedRatios?: Readonly<Record<string, Figure>>;
   readonly targets: readonly Target[];
+  readonly curves?: readonly Curve[];
   /** What one must know to read the figures. */
   readonly notes: readonly string[];
 }
@@ -62,6 +71,6 @@ export function tell({ name, unit, figures, ratios, pairedRatios, targets, notes
 
 export const isMet = ({ targets }: Result) => targets.every((target) => target.isMet);
 
-function short(value: number): string {
+export function short(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
