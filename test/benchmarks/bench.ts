@@ -10,6 +10,7 @@ import { isMet, type Result, tell } from './figures.js';
 import { idle } from './idle.js';
 import { intake } from './intake.js';
 import { Stage } from './stage.js';
+import { startUp } from './start-up.js';
 import { webhooks } from './webhooks.js';
 
 const { values, positionals } = parseArgs({
@@ -25,6 +26,7 @@ const { values, positionals } = parseArgs({
 const benchmarks: Readonly<Record<string, (stage: Stage) => Promise<Result>>> = {
   intake: (stage) => intake(stage, { pairs: whole('pairs'), commands: whole('commands') }),
   webhooks: (stage) => webhooks(stage, { pairs: whole('pairs'), deliveries: whole('commands') }),
+  'start-up': (stage) => startUp(stage, { pairs: whole('pairs') }),
   idle: (stage) => idle(stage, { seconds: whole('seconds') }),
 };
 
