@@ -12,6 +12,8 @@ import { idle } from './idle.js';
 import { intake } from './intake.js';
 import { keep, writeDocument } from './report.js';
 import { Stage } from './stage.js';
+import { startUp } from './start-up.js';
+import { webhooks } from './webhooks.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -26,6 +28,8 @@ const { values, positionals } = parseArgs({
 
 const benchmarks: Readonly<Record<string, (stage: Stage) => Promise<Result>>> = {
   intake: (stage) => intake(stage, { pairs: whole('pairs', 5), commands: whole('commands', 200_000) }),
+  webhooks: (stage) => webhooks(stage, { pairs: whole('pairs', 5), deliveries: whole('commands', 20_000) }),
+  'start-up': (stage) => startUp(stage, { pairs: whole('pairs', 5) }),
   idle: (stage) => idle(stage, { seconds: whole('seconds', 60) }),
 };
 

@@ -115,7 +115,7 @@ function rankOf(byRank: readonly number[], at: number): number {
 }
 
 /** Mulberry32: the same numbers on every machine. */
-function generator(seed: number): () => number {
+export function generator(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -17,7 +17,8 @@ export async function startApi(settings: Settings, logger: LoggerService | false
     abortOnError: false,
   });
   try {
-    const document = openApiDocument(app, readVersion());
+    // Built when it is first asked for: a start does not wait for it.
+    const document = () => openApiDocument(app, readVersion());
     SwaggerModule.setup('docs', app, document, { jsonDocumentUrl: 'openapi.json', raw: ['json'] });
     await app.listen(settings.port, '0.0.0.0');
   } catch (error) {

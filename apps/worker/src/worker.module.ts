@@ -21,7 +21,7 @@ import { RestoreModule } from './restore.module.js';
 import { Work } from './work.js';
 
 /** Everything that a topic of ours is relayed from. */
-const relayed = [
+export const relayed = [
   topics.refundEvents,
   topics.refundOutcomes,
   topics.disputeEvents,
