@@ -80,6 +80,22 @@ const construction = new Set([
   'NestMicroservice',
 ]);
 
+const waiting = { stdout: '', stderr: '' };
+
+/** Lines of one turn of the event loop are written together: a write each would cost a webhook as much as its signature. */
+function write(to: keyof typeof waiting, line: string): void {
+  if (waiting.stdout === '' && waiting.stderr === '') setImmediate(flush);
+  waiting[to] += `${line}\n`;
+}
+
+function flush(): void {
+  for (const to of ['stdout', 'stderr'] as const) {
+    const lines = waiting[to];
+    waiting[to] = '';
+    if (lines !== '') process[to].write(lines);
+  }
+}
+
 const nestLevels: Readonly<Record<LogLevelName, LogLevel>> = {
   fatal: 'fatal',
   error: 'error',
@@ -89,11 +105,14 @@ const nestLevels: Readonly<Record<LogLevelName, LogLevel>> = {
   trace: 'verbose',
 };
 
+const levels = Object.fromEntries(Object.entries(nestLevels).map(([name, nest]) => [nest, name]));
+
 /** One JSON object a line: `logger.log({ msg: 'refund accepted', refundId })`. Nobody writes bodies or secrets into it. */
 export class JsonLines extends ConsoleLogger {
   constructor(level: LogLevelName) {
     const names = Object.keys(nestLevels) as LogLevelName[];
     super({ json: true, colors: false, logLevels: names.slice(0, names.indexOf(level) + 1).map((name) => nestLevels[name]) });
+    if (!process.listeners('exit').includes(flush)) process.on('exit', flush);
   }
 
   override log(message: unknown, ...rest: unknown[]): void {
@@ -109,10 +128,14 @@ export class JsonLines extends ConsoleLogger {
     else super.error(message, ...rest);
   }
 
+  protected override printAsJson(...[message, options]: Parameters<ConsoleLogger['printAsJson']>): void {
+    write(options.writeStreamType ?? 'stdout', this.stringifyJsonLogObject(this.getJsonLogObject(message, options)));
+  }
+
   protected override getJsonLogObject(
     ...[message, options]: Parameters<ConsoleLogger['getJsonLogObject']>
   ): ReturnType<ConsoleLogger['getJsonLogObject']> {
-    const level = Object.entries(nestLevels).find(([, nest]) => nest === options.logLevel)?.[0] ?? 'info';
+    const level = levels[options.logLevel] ?? 'info';
     const said = typeof message === 'object' && message !== null ? message : { msg: String(message) };
     const line = {
       time: new Date().toISOString(),

@@ -66,8 +66,8 @@ export function httpAdapter(): FastifyAdapter {
  */
 function takeBody(request: FastifyRequest, body: IncomingMessage, done: (error: Error | null, bytes?: Buffer) => void): void {
   const limit = request.routeOptions.bodyLimit;
-  const tooLarge = Object.assign(new Error('the body is too large'), { statusCode: 413 });
-  if (Number(request.headers['content-length'] ?? 0) > mostDiscarded) return done(tooLarge);
+  const tooLarge = () => Object.assign(new Error('the body is too large'), { statusCode: 413 });
+  if (Number(request.headers['content-length'] ?? 0) > mostDiscarded) return done(tooLarge());
   let chunks: Buffer[] = [];
   let length = 0;
   const end = (error: Error | null) => {
@@ -75,12 +75,12 @@ function takeBody(request: FastifyRequest, body: IncomingMessage, done: (error: 
     if (error !== null) done(error);
     else done(null, Buffer.concat(chunks, length));
   };
-  const ended = () => end(length > limit ? tooLarge : null);
+  const ended = () => end(length > limit ? tooLarge() : null);
   const take = (chunk: Buffer) => {
     length += chunk.length;
     if (length <= limit) chunks.push(chunk);
     else chunks = [];
-    if (length > mostDiscarded) end(tooLarge);
+    if (length > mostDiscarded) end(tooLarge());
   };
   body.on('data', take).on('end', ended).on('error', end);
 }
