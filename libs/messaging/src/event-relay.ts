@@ -150,6 +150,7 @@ interface Turn {
 export class TopicCarrier {
   private readonly bell = new Bell();
   private turn: Turn | undefined;
+  private ahead: { readonly after: bigint; readonly page: Promise<readonly SealedEntry[]> } | undefined;
   private position = 0n;
   private trouble: string | null = null;
 
@@ -222,8 +223,8 @@ export class TopicCarrier {
   }
 
   private async carryPage(turn: Turn): Promise<Carried> {
-    const { log, pageSize } = this.around;
-    const page = await log.page(turn.position, pageSize, { topics: [this.topic] });
+    const { pageSize } = this.around;
+    const page = await this.pageBehind(turn.position);
     if (page.length === 0) return 'nothing';
     for (const { records, last } of chunks(await this.recordsOf(page, turn.sender.partitions))) {
       await turn.sender.send(records);
@@ -236,6 +237,21 @@ export class TopicCarrier {
     }
     if (page.length === pageSize) return 'full page';
     return page.length < pageSize / 5 ? 'short page' : 'half a page';
+  }
+
+  /** Behind a full page there is more, as a rule: it is read while that one goes out. */
+  private async pageBehind(position: bigint): Promise<readonly SealedEntry[]> {
+    const { log, pageSize } = this.around;
+    const read = (after: bigint) => ({ after, page: log.page(after, pageSize, { topics: [this.topic] }) });
+    const { page: reading } = this.ahead?.after === position ? this.ahead : read(position);
+    this.ahead = undefined;
+    const page = await reading;
+    const last = page.at(-1);
+    if (page.length === pageSize && last !== undefined) {
+      this.ahead = read(last.position);
+      this.ahead.page.catch(() => undefined); // Whoever takes it is told.
+    }
+    return page;
   }
 
   private async recordsOf(page: readonly SealedEntry[], partitions: number): Promise<Placed[]> {
@@ -361,22 +377,23 @@ interface Placed {
   readonly record: OutgoingRecord;
 }
 
-/** A page's records of one key may all go to one partition, and a partition takes about a megabyte at once. */
+/** A partition takes about a megabyte at once. */
 const maxBytes = 900_000;
 
 function* chunks(placed: readonly Placed[]): Generator<{ records: OutgoingRecord[]; last: bigint }> {
   let records: OutgoingRecord[] = [];
-  let bytes = 0;
+  const bytes = new Map<number, number>();
   let last = 0n;
   for (const { position, record } of placed) {
     const size = sizeOf(record);
-    if (records.length > 0 && bytes + size > maxBytes) {
+    const before = bytes.get(record.partition) ?? 0;
+    if (before > 0 && before + size > maxBytes) {
       yield { records, last };
       records = [];
-      bytes = 0;
+      bytes.clear();
     }
     records.push(record);
-    bytes += size;
+    bytes.set(record.partition, (bytes.get(record.partition) ?? 0) + size);
     last = position;
   }
   if (records.length > 0) yield { records, last };

@@ -3,7 +3,7 @@
  * with another, look whether they are still needed.
  */
 import { createRequire } from 'node:module';
-import { encodeRecord } from '#messaging/record-encoding';
+import { produceRequest, type ProduceRequest } from '#messaging/produce-request';
 
 const require = createRequire(import.meta.url);
 let mended = false;
@@ -16,7 +16,7 @@ export function mendKafkaJs(): void {
   mendIdleTimer();
   mendAbortedRecords();
   mendForgottenRequests();
-  mendRecordEncoding();
+  mendProduceRequest();
   mended = true;
 }
 
@@ -84,13 +84,13 @@ export function hideAborted(partition: FetchedPartition): void {
   partition.abortedTransactions = [];
 }
 
-/** kafkajs takes what writes its records from this module when it sends for the first time. */
-function mendRecordEncoding(): void {
-  const path = require.resolve('kafkajs/src/protocol/recordBatch/record/v0/index.js');
-  require(path);
+/** kafkajs takes what writes its requests from this module when it sends for the first time; later versions of the request are made by it too. */
+function mendProduceRequest(): void {
+  const path = require.resolve('kafkajs/src/protocol/requests/produce/v3/request.js');
+  const theirs = require(path) as typeof produceRequest;
   const loaded = require.cache[path];
-  if (loaded === undefined) throw new Error('kafkajs-mends.ts does not find what writes records in kafkajs 2.2.4');
-  loaded.exports = encodeRecord;
+  if (loaded === undefined) throw new Error('kafkajs-mends.ts does not find what writes produce requests in kafkajs 2.2.4');
+  loaded.exports = (request: ProduceRequest) => ((request.compression ?? 0) === 0 ? produceRequest(request) : theirs(request));
 }
 
 interface Connection {
