@@ -8,6 +8,7 @@
 import { parseArgs } from 'node:util';
 import { inOneLine, Obstacle, running } from '../../scripts/child.js';
 import { isMet, type Result, tell } from './figures.js';
+import { hot } from './hot.js';
 import { idle } from './idle.js';
 import { intake } from './intake.js';
 import { relay } from './relay.js';
@@ -29,6 +30,7 @@ const { values, positionals } = parseArgs({
 
 const benchmarks: Readonly<Record<string, (stage: Stage) => Promise<Result>>> = {
   intake: (stage) => intake(stage, { pairs: whole('pairs', 5), commands: whole('commands', 200_000) }),
+  hot: (stage) => hot(stage, { pairs: whole('pairs', 5), commands: whole('commands', 20_000) }),
   webhooks: (stage) => webhooks(stage, { pairs: whole('pairs', 5), deliveries: whole('commands', 20_000) }),
   relay: (stage) => relay(stage, { pairs: whole('pairs', 5), events: whole('commands', 200_000) }),
   'start-up': (stage) => startUp(stage, { pairs: whole('pairs', 5) }),

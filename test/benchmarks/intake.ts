@@ -19,7 +19,7 @@ import { floorRound } from './floor.js';
 import { faultsOf } from './ledger.js';
 import type { RoundDatabase, Stage } from './stage.js';
 
-const naiveTopic = 'naive.refunds.commands.v1';
+export const naiveTopic = 'naive.refunds.commands.v1';
 /** The peer takes a part of the commands: its rate is what counts, and it has little to gain from more of them. */
 const naiveShare = 16;
 
@@ -55,8 +55,8 @@ export async function intake(stage: Stage, { pairs, commands: count }: IntakeSet
         return rate;
       });
     const rounds = [
-      () => timed('ours', (database) => ours(stage, database, commands)),
-      () => timed('naive', (database) => naive(stage, kafka, database, fewer, `naive-${pair}`)),
+      () => timed('ours', (database) => oursRound(stage, database, commands)),
+      () => timed('naive', (database) => naiveRound(stage, kafka, database, fewer, `naive-${pair}`)),
     ];
     // In turn first, so that whatever the machine does slowly harms both alike.
     for (const each of pair % 2 === 0 ? rounds.toReversed() : rounds) await each();
@@ -88,7 +88,7 @@ export async function intake(stage: Stage, { pairs, commands: count }: IntakeSet
   };
 }
 
-interface Measured {
+export interface Measured {
   /** Commands per second. */
   readonly rate: number;
   /** Of a core, for a command: the process and its database server. */
@@ -104,7 +104,12 @@ function cpuNote(cpu: { readonly ours: readonly number[]; readonly naive: readon
   );
 }
 
-async function ours(stage: Stage, database: RoundDatabase, commands: readonly Command[]): Promise<Measured> {
+export async function oursRound(
+  stage: Stage,
+  database: RoundDatabase,
+  commands: readonly Command[],
+  expected = expectedOf(commands),
+): Promise<Measured> {
   const { client } = database;
   const provider = await silentProvider();
   const worker = stage.process('ours', 'apps/worker/src/main.js', {
@@ -124,7 +129,7 @@ async function ours(stage: Stage, database: RoundDatabase, commands: readonly Co
       const sealed = await client.query('select from event_seal where position = (select count(*) from event)');
       return sealed.rowCount === 1 ? taken : taken - 1;
     });
-    refuse('ours', await faultsOf(client, expectedOf(commands)));
+    refuse('ours', await faultsOf(client, expected));
     await stage.until(
       'all is sealed and relayed',
       'ours',
@@ -145,12 +150,13 @@ async function ours(stage: Stage, database: RoundDatabase, commands: readonly Co
   }
 }
 
-async function naive(
+export async function naiveRound(
   stage: Stage,
   kafka: Kafka,
   { client, url }: RoundDatabase,
   commands: readonly Command[],
   group: string,
+  expected = expectedOf(commands),
 ): Promise<Measured> {
   // So that its `save` need not look first whether a row with the new id is there.
   for (const table of ['refund', 'provider_operation'])
@@ -163,7 +169,6 @@ async function naive(
     KAFKAJS_NO_PARTITIONER_WARNING: '1',
   });
   try {
-    const expected = expectedOf(commands);
     const measured = await measure(stage, 'naive', peer, expected.size, async () => {
       const { rows } = await client.query<{ taken: string }>('select count(*) as taken from command');
       return Number(rows[0]?.taken);
