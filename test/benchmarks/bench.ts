@@ -9,21 +9,23 @@ import { inOneLine, Obstacle, running } from '../../scripts/child.js';
 import { isMet, type Result, tell } from './figures.js';
 import { idle } from './idle.js';
 import { intake } from './intake.js';
+import { operations } from './operations.js';
 import { Stage } from './stage.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     json: { type: 'boolean', default: false },
-    pairs: { type: 'string', default: '5' },
-    commands: { type: 'string', default: '20000' },
-    seconds: { type: 'string', default: '60' },
+    pairs: { type: 'string' },
+    commands: { type: 'string' },
+    seconds: { type: 'string' },
   },
 });
 
 const benchmarks: Readonly<Record<string, (stage: Stage) => Promise<Result>>> = {
-  intake: (stage) => intake(stage, { pairs: whole('pairs'), commands: whole('commands') }),
-  idle: (stage) => idle(stage, { seconds: whole('seconds') }),
+  intake: (stage) => intake(stage, { pairs: whole('pairs', 5), commands: whole('commands', 20_000) }),
+  idle: (stage) => idle(stage, { seconds: whole('seconds', 60) }),
+  operations: (stage) => operations(stage, { pairs: whole('pairs', 5), operations: whole('commands', 10_000) }),
 };
 
 const interrupted = Promise.withResolvers<never>();
@@ -64,8 +66,8 @@ async function run(name: string): Promise<Result> {
   }
 }
 
-function whole(name: 'pairs' | 'commands' | 'seconds'): number {
-  const value = Number(values[name]);
+function whole(name: 'pairs' | 'commands' | 'seconds', otherwise: number): number {
+  const value = Number(values[name] ?? otherwise);
   if (Number.isInteger(value) && value > 0) return value;
   throw new Obstacle(`--${name} should be a whole number above 0, not ${values[name]}`);
 }
