@@ -10,6 +10,7 @@ import { isMet, type Result, tell } from './figures.js';
 import { idle } from './idle.js';
 import { intake } from './intake.js';
 import { operations } from './operations.js';
+import { rateLimits } from './rate-limits.js';
 import { Stage } from './stage.js';
 
 const { values, positionals } = parseArgs({
@@ -26,6 +27,7 @@ const benchmarks: Readonly<Record<string, (stage: Stage) => Promise<Result>>> = 
   intake: (stage) => intake(stage, { pairs: whole('pairs', 5), commands: whole('commands', 20_000) }),
   idle: (stage) => idle(stage, { seconds: whole('seconds', 60) }),
   operations: (stage) => operations(stage, { pairs: whole('pairs', 5), operations: whole('commands', 10_000) }),
+  'rate-limits': (stage) => rateLimits(stage, { pairs: whole('pairs', 5), seconds: whole('seconds', 30) }),
 };
 
 const interrupted = Promise.withResolvers<never>();
