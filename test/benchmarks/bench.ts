@@ -11,6 +11,7 @@ import { idle } from './idle.js';
 import { intake } from './intake.js';
 import { operations } from './operations.js';
 import { rateLimits } from './rate-limits.js';
+import { recovery } from './recovery.js';
 import { Stage } from './stage.js';
 
 const { values, positionals } = parseArgs({
@@ -28,6 +29,7 @@ const benchmarks: Readonly<Record<string, (stage: Stage) => Promise<Result>>> = 
   idle: (stage) => idle(stage, { seconds: whole('seconds', 60) }),
   operations: (stage) => operations(stage, { pairs: whole('pairs', 5), operations: whole('commands', 10_000) }),
   'rate-limits': (stage) => rateLimits(stage, { pairs: whole('pairs', 5), seconds: whole('seconds', 30) }),
+  recovery: (stage) => recovery(stage, { pairs: whole('pairs', 5), operations: whole('commands', 6_000) }),
 };
 
 const interrupted = Promise.withResolvers<never>();

@@ -23,7 +23,9 @@ const connectionString = process.env['DATABASE_URL'];
 const runner = new JobRunner(process.env['PROVIDER_URL'] ?? '');
 const pool = new pg.Pool({ connectionString, max: 16 });
 const { PgBoss } = await peer<PgBossModule>('pg-boss');
-const boss = new PgBoss({ connectionString });
+// Looks as often as it can for jobs whose heartbeat is lost; by default it does so once a minute.
+const watching = process.env['WATCHFUL'] === 'true' ? { superviseIntervalSeconds: 1, monitorIntervalSeconds: 1 } : {};
+const boss = new PgBoss({ connectionString, ...watching });
 boss.on('error', (error) => console.error(error));
 await boss.start();
 const options = { batchSize: 50, localConcurrency: 4, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 };
