@@ -11,6 +11,9 @@ import { isMet, type Result, tell } from './figures.js';
 import { hot } from './hot.js';
 import { idle } from './idle.js';
 import { intake } from './intake.js';
+import { operations } from './operations.js';
+import { rateLimits } from './rate-limits.js';
+import { recovery } from './recovery.js';
 import { relay } from './relay.js';
 import { keep, writeDocument } from './report.js';
 import { Stage } from './stage.js';
@@ -33,6 +36,9 @@ const benchmarks: Readonly<Record<string, (stage: Stage) => Promise<Result>>> = 
   hot: (stage) => hot(stage, { pairs: whole('pairs', 5), commands: whole('commands', 20_000) }),
   webhooks: (stage) => webhooks(stage, { pairs: whole('pairs', 5), deliveries: whole('commands', 20_000) }),
   relay: (stage) => relay(stage, { pairs: whole('pairs', 5), events: whole('commands', 200_000) }),
+  operations: (stage) => operations(stage, { pairs: whole('pairs', 5), operations: whole('commands', 10_000) }),
+  'rate-limits': (stage) => rateLimits(stage, { pairs: whole('pairs', 5), seconds: whole('seconds', 30) }),
+  recovery: (stage) => recovery(stage, { pairs: whole('pairs', 5), operations: whole('commands', 6_000) }),
   'start-up': (stage) => startUp(stage, { pairs: whole('pairs', 5) }),
   idle: (stage) => idle(stage, { seconds: whole('seconds', 60) }),
 };
