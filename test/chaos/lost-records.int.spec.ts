@@ -59,6 +59,11 @@ class Entries extends EventLog {
   end(): Promise<bigint> {
     return Promise.resolve(BigInt(this.all.length));
   }
+
+  ends(topics: readonly string[]): Promise<Map<string, bigint>> {
+    const last = (topic: string) => this.all.findLast((entry) => entry.topic === topic)?.position ?? 0n;
+    return Promise.resolve(new Map(topics.map((topic) => [topic, last(topic)])));
+  }
 }
 
 class OneCursor extends TopicCursors {

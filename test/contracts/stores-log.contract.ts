@@ -66,6 +66,14 @@ export function logContract(scene: Scene): void {
       expect(await types({ topics: ['refunds.events.v1', 'payments.refundability.v1'] })).toHaveLength(4);
       expect(await types({ payment: of.name })).toEqual(['requested', 'approved', 'refundability_changed']);
       expect(await types({ type: 'redress.refund.approved.v1' })).toEqual(['approved']);
+      const last = (await types({ topics: ['refunds.events.v1'] })).length;
+      const [end] = (await scene.stores.log.page(start, 10, { topics: ['refunds.events.v1'] })).slice(last - 1);
+      expect(await scene.stores.log.ends(['refunds.events.v1', 'nobody.writes.here'])).toEqual(
+        new Map([
+          ['refunds.events.v1', end?.position],
+          ['nobody.writes.here', 0n],
+        ]),
+      );
     });
   });
 

@@ -562,6 +562,11 @@ class MemoryLog extends EventLog {
   async end(): Promise<bigint> {
     return BigInt(this.stores.sealed);
   }
+
+  async ends(topics: readonly string[]): Promise<Map<string, bigint>> {
+    const sealed = this.stores.events.all().slice(0, this.stores.sealed);
+    return new Map(topics.map((topic) => [topic, BigInt(sealed.findLastIndex((entry) => entry.topic === topic) + 1)]));
+  }
 }
 
 class MemoryCursors extends TopicCursors {

@@ -17,6 +17,9 @@ class LongLog extends EventLog {
   override end(): Promise<bigint> {
     return Promise.resolve(this.length);
   }
+  override ends(topics: readonly string[]): Promise<Map<string, bigint>> {
+    return Promise.resolve(new Map(topics.map((topic) => [topic, this.length])));
+  }
   override page(after: bigint, limit: number): Promise<SealedEntry[]> {
     this.pages += 1;
     const left = Number(this.length - after);

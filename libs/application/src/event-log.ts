@@ -42,6 +42,8 @@ export abstract class EventLog {
   abstract page(after: bigint, limit: number, filter: LogFilter): Promise<SealedEntry[]>;
   /** The last sealed position. */
   abstract end(): Promise<bigint>;
+  /** The last sealed position in each of these topics, 0 where there is none. */
+  abstract ends(topics: readonly string[]): Promise<ReadonlyMap<string, bigint>>;
 }
 
 /** A dead letter as it is relayed: the bytes as they came, or their digest and where they stand when they are too long. */

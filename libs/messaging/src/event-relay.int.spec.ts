@@ -49,6 +49,11 @@ class Log extends EventLog {
   end(): Promise<bigint> {
     return Promise.resolve(BigInt(this.entries.length));
   }
+
+  ends(topics: readonly string[]): Promise<Map<string, bigint>> {
+    const last = (topic: string) => this.entries.findLast((entry) => entry.topic === topic)?.position ?? 0n;
+    return Promise.resolve(new Map(topics.map((topic) => [topic, last(topic)])));
+  }
 }
 
 class Cursors extends TopicCursors {

@@ -53,6 +53,8 @@ export class EventRelay {
   private readonly carriers: readonly TopicCarrier[];
   private readonly running: Promise<void>[] = [];
   private stopListening: (() => void) | undefined;
+  private isLooking = false;
+  private isToLook = false;
 
   constructor(
     private readonly log: EventLog,
@@ -75,15 +77,15 @@ export class EventRelay {
   }
 
   start(): void {
-    this.stopListening = this.wake.on('sealed', () => this.ring());
-    this.running.push(this.watchTheEnd(), ...this.carriers.map((carrier) => carrier.run()));
+    this.stopListening = this.wake.on('sealed', () => void this.look());
+    this.running.push(this.watchTheEnds(), ...this.carriers.map((carrier) => carrier.run()));
   }
 
   /** Ends after the page in hand, and gives the topics back. */
   async stop(): Promise<void> {
     this.stopListening?.();
     this.stopping.abort();
-    this.ring();
+    for (const carrier of this.carriers) carrier.ring();
     const ended = Promise.all(this.running).then(() => true);
     const inTime = await Promise.race([ended, sleep(this.options.stopTimeoutMs ?? 10_000, false, { ref: false })]);
     if (!inTime) this.logger.warn('a page in hand did not go out in time; it will be sent again');
@@ -93,21 +95,28 @@ export class EventRelay {
     return this.carriers.map((carrier) => carrier.status());
   }
 
-  private ring(): void {
-    for (const carrier of this.carriers) carrier.ring();
+  /** Rings where there is something new, by one small question for all topics; whoever rings meanwhile has it asked once more. */
+  private async look(): Promise<void> {
+    this.isToLook = true;
+    if (this.isLooking) return;
+    this.isLooking = true;
+    try {
+      while (this.isToLook) {
+        this.isToLook = false;
+        const ends = await this.log.ends(this.options.topics);
+        for (const carrier of this.carriers) carrier.lookAt(ends);
+      }
+    } catch {
+      // The database is away: the carriers meet that too, and say so.
+    } finally {
+      this.isLooking = false;
+    }
   }
 
-  /** One small question for all topics; a ring may be lost, or come from a process that cannot reach this one. */
-  private async watchTheEnd(): Promise<void> {
-    let seen: bigint | undefined;
+  /** A ring may be lost, or come from a process that cannot reach this one. */
+  private async watchTheEnds(): Promise<void> {
     while (!this.stopping.signal.aborted) {
-      try {
-        const end = await this.log.end();
-        if (end !== seen) this.ring();
-        seen = end;
-      } catch {
-        // The database is away: the carriers meet that too, and say so.
-      }
+      await this.look();
       await sleep(this.options.pollMs ?? 1_000, undefined, { signal: this.stopping.signal }).catch(() => undefined);
     }
   }
@@ -161,6 +170,11 @@ export class TopicCarrier {
 
   ring(): void {
     this.bell.ring();
+  }
+
+  /** Rings when its topic ends behind what it has carried. */
+  lookAt(ends: ReadonlyMap<string, bigint>): void {
+    if ((ends.get(this.topic) ?? 0n) > this.position) this.bell.ring();
   }
 
   status(): RelayedTopic {

@@ -11,7 +11,7 @@ import {
 } from '#application/event-log';
 import { meaningOf } from '#persistence/database';
 import { DeadLetterRow, EventRow } from '#persistence/rows';
-import { entriesOf, pageOfTopic, seal, takeSeal } from '#persistence/statements';
+import { endsOfTopics, entriesOf, pageOfTopic, seal, takeSeal } from '#persistence/statements';
 import { run, Table, type Raw } from '#persistence/table';
 
 /** The log: inserted by the book, given positions here, read by position. */
@@ -63,6 +63,11 @@ export class PostgresLog extends EventLog {
   async end(): Promise<bigint> {
     const [row] = await query<{ position: string }>(this.source, 'select position from event_seal', []);
     return BigInt(row?.position ?? 0);
+  }
+
+  async ends(topics: readonly string[]): Promise<Map<string, bigint>> {
+    const found = await query<{ topic: string; position: string | null }>(this.source, endsOfTopics, [topics]);
+    return new Map(found.map(({ topic, position }) => [topic, BigInt(position ?? 0)]));
   }
 
   private async read(statement: string, parameters: readonly unknown[]): Promise<SealedEntry[]> {

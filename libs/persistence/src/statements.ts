@@ -459,6 +459,14 @@ export const pageOfTopic = (selection: string) => `
   select entry.* from event_position p, lateral (${entriesOf(selection, '$2::bigint')}) entry
   where p.topic = $1 and p.position > $2 order by p.position, entry.position limit $3`;
 
+/** Where topics end (index event_position_by_topic). By the topic alone the planner may read the log backwards until it meets a quiet one. */
+export const endsOfTopics = `
+  select given.topic, case when last.topic = given.topic then last.position end as position
+  from unnest($1::text[]) as given (topic) left join lateral (
+    select topic, position from event_position p where (p.topic, p.position) <= (given.topic, 9223372036854775807)
+    order by p.topic desc, p.position desc limit 1
+  ) last on true`;
+
 /** Where an event stands, null before it is sealed (unique index on event_position (ordinal)). */
 export const positionOf = (event: string) => `(
   select case when p.ordinal - p.entries < ${event}.ordinal then p.position - p.ordinal + ${event}.ordinal end
