@@ -132,7 +132,7 @@ async function ours(
 async function isRelayed(client: RoundDatabase['client']): Promise<boolean> {
   const { rows } = await client.query<{ left: string }>(
     `select (select count(*) from event) - (select position from event_seal) + (
-       select count(*) from event_position p join topic_cursor c on c.topic = p.topic and p.position > c.position
+       select coalesce(sum(p.entries), 0) from event_position p join topic_cursor c on c.topic = p.topic and p.position > c.position
      ) as left`,
   );
   return rows[0]?.left === '0';
