@@ -57,9 +57,9 @@ try {
   for (const name of names) {
     const result = await run(name);
     results.push(result);
-    if (values.write) keep(result);
+    if (values.write) await keep(result);
   }
-  if (values.write) writeDocument(Object.keys(benchmarks));
+  if (values.write) await writeDocument(Object.keys(benchmarks));
   if (values.json) {
     const [first] = results;
     const object =

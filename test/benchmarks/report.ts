@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { format, resolveConfig } from 'prettier';
 import { between } from '../reliability/fault-table.js';
 import { type Figure, type Result, short } from './figures.js';
 import { bars, line } from './plots.js';
@@ -17,12 +18,12 @@ interface Seen {
 
 const fileOf = (name: string, kind: string) => join(folder, `${name}.${kind}`);
 
-export function keep(result: Result): void {
+export async function keep(result: Result): Promise<void> {
   const memory = Math.round(totalmem() / 2 ** 30);
   const machine = `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'of some kind'}), ${memory} GiB, Node ${process.version.slice(1)}`;
   const seen: Seen = { day: new Date().toISOString().slice(0, 10), machine, result };
   mkdirSync(folder, { recursive: true });
-  writeFileSync(fileOf(result.name, 'json'), `${JSON.stringify(seen, null, 2)}\n`);
+  await write(fileOf(result.name, 'json'), JSON.stringify(seen));
   writeFileSync(fileOf(result.name, 'svg'), bars(result.unit, result.figures));
   for (const curve of result.curves ?? []) writeFileSync(fileOf(curveName(result, curve.name), 'svg'), line(curve));
 }
@@ -30,14 +31,19 @@ export function keep(result: Result): void {
 const curveName = ({ name }: Result, curve: string) => `${name}-${curve.replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase()}`;
 
 /** Every benchmark that has its marks in the document, from what was last kept of it. */
-export function writeDocument(names: readonly string[]): void {
+export async function writeDocument(names: readonly string[]): Promise<void> {
   const all = names.map((name) => ({ name, seen: read(name) }));
   let text = readFileSync(document, 'utf8');
   text = between(text, 'seen', overview(all));
   for (const { name, seen } of all) {
     text = between(text, name, seen === null ? 'Not measured yet.' : section(seen));
   }
-  writeFileSync(document, text);
+  await write(document, text);
+}
+
+/** As everything here is formatted. */
+async function write(file: string, text: string): Promise<void> {
+  writeFileSync(file, await format(text, { ...(await resolveConfig(file)), filepath: file }));
 }
 
 function read(name: string): Seen | null {
